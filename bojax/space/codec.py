@@ -1,0 +1,148 @@
+"""Configurations to rows and back, on the host: NumPy, float64, a column at a time.
+
+The trip is exact. Discrete values come back as the very objects that went in. A real
+coordinate is kept on a grid fine enough not to matter (2**-40 of the range, coarser only
+where the bounds themselves leave less precision) and coarse enough that the rounding of
+`exp` and `log` never reaches the next grid point, so `row -> value -> row` and
+`value -> row -> value` of every suggested value are identities to the bit.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bojax.errors import ConfigError
+from bojax.space.parameters import Float, Int, Parameter, choice_key
+
+FINEST_GRID = 40  # bits; a step of 2**-40 of the range is below any tuner's resolution
+
+
+def scale(parameter: Float | Int, value: Any) -> Any:
+    """Natural value to the scale searched in."""
+    return np.log(value) if parameter.log else np.asarray(value, float)
+
+
+def edges(parameter: Float | Int) -> tuple[float, float]:
+    """What 0 and 1 of the unit interval stand for, in the scale searched in."""
+    if is_gridded(parameter):
+        half = parameter.step / 2
+        low, high = parameter.low, grid_top(parameter)
+        bottom = max(low - half, low / 2) if parameter.log else low - half
+        return float(scale(parameter, bottom)), float(scale(parameter, high + half))
+    return float(scale(parameter, parameter.low)), float(scale(parameter, parameter.high))
+
+
+def is_gridded(parameter: Parameter) -> bool:
+    """Whether a numeric parameter takes only `low + k step`."""
+    return isinstance(parameter, Int) or (
+        isinstance(parameter, Float) and parameter.step is not None
+    )
+
+
+def grid_count(parameter: Float | Int) -> int:
+    """How many values a gridded parameter has."""
+    # A tenth of a billionth of a step forgives 0.3 / 0.1 = 2.9999999999999996.
+    return int(np.floor((parameter.high - parameter.low) / parameter.step + 1e-10)) + 1
+
+
+def grid_top(parameter: Float | Int) -> float:
+    """The last value of the grid, at most `high`."""
+    return parameter.low + (grid_count(parameter) - 1) * parameter.step
+
+
+def encode_numeric(name: str, parameter: Float | Int, values: Sequence[Any]) -> np.ndarray:
+    """Natural values to row coordinates, `[N]`.
+
+    Raises:
+        ConfigError: a value is no number, out of range, or off the grid.
+    """
+    for value in values:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+            raise ConfigError(f"{name}: expected a number, got {value!r}.")
+    x = np.array([float(v) for v in values])
+    bad = ~((x >= parameter.low) & (x <= parameter.high))
+    if bad.any():
+        raise ConfigError(
+            f"{name}: {values[int(np.argmax(bad))]!r} is outside {parameter.low}..{parameter.high}."
+        )
+    low, high = edges(parameter)
+    if is_gridded(parameter):
+        index = np.round((x - parameter.low) / parameter.step)
+        off = np.abs(parameter.low + index * parameter.step - x) > 1e-9 * parameter.step
+        if off.any():
+            raise ConfigError(
+                f"{name}: {values[int(np.argmax(off))]!r} is not on its grid "
+                f"{parameter.low} + k * {parameter.step}."
+            )
+        x = parameter.low + index * parameter.step
+        return (scale(parameter, x) - low) / (high - low)
+    return on_grid(parameter, (scale(parameter, x) - low) / (high - low))
+
+
+def decode_numeric(parameter: Float | Int, unit: np.ndarray) -> list[Any]:
+    """Row coordinates to natural values: Python ints or floats."""
+    low, high = edges(parameter)
+    if is_gridded(parameter):
+        x = low + np.clip(unit, 0.0, 1.0) * (high - low)
+        x = np.exp(x) if parameter.log else x
+        index = np.clip(
+            np.round((x - parameter.low) / parameter.step), 0, grid_count(parameter) - 1
+        )
+        if isinstance(parameter, Int):
+            return [parameter.low + int(i) * parameter.step for i in index]
+        # 15 digits, so that 0.1 + 2 * 0.1 is 0.3.
+        return [float(f"{value:.15g}") for value in parameter.low + index * parameter.step]
+    unit = on_grid(parameter, unit)
+    x = low + unit * (high - low)
+    x = np.clip(np.exp(x) if parameter.log else x, parameter.low, parameter.high)
+    x = np.where(unit <= 0.0, parameter.low, np.where(unit >= 1.0, parameter.high, x))
+    return x.tolist()
+
+
+def on_grid(parameter: Float, unit: np.ndarray) -> np.ndarray:
+    """The nearest coordinate that survives the trip to a value and back."""
+    low, high = edges(parameter)
+    eps = np.finfo(float).eps
+    # Relative rounding of the value, seen in units of the interval, with room for both ways.
+    magnitude = 1.0 + max(abs(low), abs(high)) if parameter.log else max(abs(low), abs(high))
+    error = 8.0 * eps * max(magnitude, high - low) / (high - low)
+    bits = int(np.clip(np.floor(-np.log2(error)), 1, FINEST_GRID))
+    return np.round(np.clip(unit, 0.0, 1.0) * 2.0**bits) / 2.0**bits
+
+
+def encode_choices(name: str, choices: Sequence[Any], values: Sequence[Any]) -> np.ndarray:
+    """Values to codes, `[N]`; 1, 1.0 and True are told apart.
+
+    Raises:
+        ConfigError: a value is no choice.
+    """
+    codes = {choice_key(choice): code for code, choice in enumerate(choices)}
+    out = np.empty(len(values))
+    for i, value in enumerate(values):
+        code = codes.get(choice_key(value))
+        if code is None:
+            raise ConfigError(
+                f"{name}: {value!r} is no choice of it; expected one of {list(choices)!r}."
+            )
+        out[i] = code
+    return out
+
+
+def check_names(config: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse names the space does not have.
+
+    Raises:
+        ConfigError: naming the stranger.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"expected a dict of parameters, got {config!r}.")
+    for name in config:
+        if name not in names:
+            expected = ", ".join(names)
+            raise ConfigError(
+                f"{name}: not a parameter of this space; expected one of {expected}."
+            )

@@ -1,0 +1,316 @@
+"""A space as data: padded arrays, and what can be computed from them under `jit`.
+
+A `SpaceTable` is a pytree of arrays padded to a *size class*, so one compiled program
+serves every space of the class and problems with different spaces are batched together.
+
+A *row* is `float[D]`: a position in the unit interval for a real, integer or ordinal
+column, the code itself for a category. Discrete columns hold the centre of their cell.
+Which columns are active is computed from the row, never stored; an inactive column of a
+*canonical* row is parked at its default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bojax.errors import SpaceError
+
+# Size classes: few enough that programs are shared, fine enough that padding is cheap.
+COLUMNS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+CHOICES = (8, 32, 128)
+CLAUSES = (1, 4, 8)
+
+# kind of a column
+UNUSED, REAL, INTEGER, ORDINAL, CATEGORY = range(5)
+# role of a column: what `ask` may choose, and what it is given
+PARAMETER, FIDELITY, CONTEXT = range(3)
+
+
+def size_class(wanted: int, classes: tuple[int, ...], what: str) -> int:
+    """The smallest class that holds `wanted`.
+
+    Raises:
+        SpaceError: there is none; names what is too large.
+    """
+    for size in classes:
+        if wanted <= size:
+            return size
+    raise SpaceError(f"Space: at most {classes[-1]} {what} are supported, got {wanted}.")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Clauses:
+    """When a column exists: any of A clauses, each all of L literals.
+
+    A literal holds when the earlier `column` is itself active and its row value lies in
+    `[low, high]`, or, for a column of choices, when `choices` has its code.
+
+    Attributes:
+        used: `[D, A, L]` bool; a column without a used literal is always active.
+        column: `[D, A, L]` int32, the parent.
+        low, high: `[D, A, L]`, in row units.
+        choices: `[D, A, L, K]` bool; all False where the literal is an interval.
+    """
+
+    used: Any
+    column: Any
+    low: Any
+    high: Any
+    choices: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SpaceTable:
+    """The arrays a space compiles to, D columns of its size class.
+
+    Attributes:
+        kind: `[D]` int32: unused, real, integer, ordinal, category.
+        role: `[D]` int32: parameter, fidelity, context.
+        low, high: `[D]` bounds in the scale searched in (logarithms where `log`); an
+            integer's are its first and last value.
+        step: `[D]` grid of an integer column (a quantised float is one), 0 otherwise.
+        log: `[D]` bool.
+        cardinality: `[D]` int32, number of values of a discrete column, 0 for a real one.
+        default: `[D]` row value at which an inactive column is parked.
+        clauses: see :class:`Clauses`.
+        depth: int32 scalar, the longest chain of conditions; 0 without any.
+
+    Example:
+        >>> import bojax
+        >>> bojax.Space({"x": bojax.Float(0, 1), "b": bojax.Boolean()}).table.kind.tolist()
+        [1, 4, 0, 0]
+    """
+
+    kind: Any
+    role: Any
+    low: Any
+    high: Any
+    step: Any
+    log: Any
+    cardinality: Any
+    default: Any
+    clauses: Clauses
+    depth: Any
+
+    @property
+    def columns(self) -> int:
+        """D, the padded number of columns."""
+        return self.kind.shape[-1]
+
+    @property
+    def used(self) -> Any:
+        """`[D]` bool: which columns belong to a parameter."""
+        return self.kind != UNUSED
+
+    @property
+    def discrete(self) -> Any:
+        """`[D]` bool: which columns take finitely many values."""
+        return self.kind >= INTEGER
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Features:
+    """What a kernel sees of rows.
+
+    Attributes:
+        coordinate: `[..., D]` canonical row values (a category holds its code).
+        active: `[..., D]` 1.0 where the column exists for the row.
+        kind: `[D]` column kinds: data, so that they are never static.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"x": bojax.Float(0, 1)})
+        >>> bojax.space.table.features(space.table, space.encode({"x": 0.5})).active.tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+
+    coordinate: Any
+    active: Any
+    kind: Any
+
+    def __len__(self) -> int:
+        return self.coordinate.shape[0]
+
+
+# --------------------------------------------------------------- traceable, one row or many
+
+
+def _cells(table: SpaceTable, xp):
+    """First and last edge of the integer cells, in the scale searched in."""
+    first = xp.where(table.log, xp.exp(table.low), table.low)
+    last = xp.where(table.log, xp.exp(table.high), table.high)
+    half = table.step / 2
+    # Half a cell below the first value may pass zero in a log scale: stay at half of it.
+    bottom = xp.where(table.log, xp.maximum(first - half, first / 2), first - half)
+    top = last + half
+    safe = xp.where(table.log, bottom, xp.ones_like(bottom))
+    safe_top = xp.where(table.log, top, xp.ones_like(top))
+    low = xp.where(table.log, xp.log(safe), bottom)
+    high = xp.where(table.log, xp.log(safe_top), top)
+    return first, last, low, high
+
+
+def snap(table: SpaceTable, rows, xp=jnp):
+    """Clip to the box and put discrete columns at the centre of their cell.
+
+    Args:
+        table: the space.
+        rows: `[..., D]`.
+        xp: array namespace, so that host and device share one definition.
+
+    Returns:
+        Rows of the same shape.
+    """
+    unit = xp.clip(rows, 0.0, 1.0)
+    count = xp.maximum(table.cardinality, 1).astype(rows.dtype)
+    ordinal = (xp.clip(xp.floor(unit * count), 0.0, count - 1.0) + 0.5) / count
+    code = xp.clip(xp.round(rows), 0.0, count - 1.0)
+    first, last, low, high = _cells(table, xp)
+    width = xp.where(high > low, high - low, 1.0)
+    natural = low + unit * width
+    natural = xp.where(table.log, xp.exp(xp.where(table.log, natural, 0.0)), natural)
+    step = xp.where(table.step > 0, table.step, 1.0)
+    value = xp.clip(first + xp.round((natural - first) / step) * step, first, last)
+    scaled = xp.where(table.log, xp.log(xp.where(table.log, value, 1.0)), value)
+    integer = xp.clip((scaled - low) / width, 0.0, 1.0)
+    out = xp.where(table.kind == REAL, unit, 0.0)
+    out = xp.where(table.kind == INTEGER, integer, out)
+    out = xp.where(table.kind == ORDINAL, ordinal, out)
+    return xp.where(table.kind == CATEGORY, code, out)
+
+
+def choice_code(table: SpaceTable, rows, xp=jnp):
+    """Code of every column of choices, `[..., D]` int32 (meaningless elsewhere)."""
+    count = xp.maximum(table.cardinality, 1).astype(rows.dtype)
+    code = xp.where(table.kind == ORDINAL, xp.floor(rows * count), xp.round(rows))
+    return xp.clip(code, 0.0, count - 1.0).astype(xp.int32)
+
+
+def active(table: SpaceTable, rows, xp=jnp):
+    """Which columns exist for a row, `[..., D]` bool.
+
+    A literal needs its parent active, so activity is the least fixpoint of the clauses,
+    reached after `depth` sweeps; a space without conditions takes none.
+    """
+    literals = table.clauses
+    value = xp.take(rows, literals.column, axis=-1)  # [..., D, A, L]
+    inside = (value >= literals.low) & (value <= literals.high)
+    code = xp.take(choice_code(table, rows, xp), literals.column, axis=-1)
+    k = literals.choices.shape[-1]
+    listed = xp.any(literals.choices & (code[..., None] == xp.arange(k, dtype=xp.int32)), axis=-1)
+    holds = inside | listed
+    conditional = xp.any(literals.used, axis=(-1, -2))
+    clause_used = xp.any(literals.used, axis=-1)
+
+    def sweep(present):
+        parent = xp.take(present, literals.column, axis=-1)
+        clause = xp.all((holds & parent) | ~literals.used, axis=-1) & clause_used
+        return xp.any(clause, axis=-1) | ~conditional
+
+    present = xp.ones(rows.shape, bool)
+    if xp is np:
+        for _ in range(int(table.depth)):
+            present = sweep(present)
+        return present
+    return jax.lax.fori_loop(0, table.depth, lambda _, present: sweep(present), present)
+
+
+def canonical(table: SpaceTable, rows, xp=jnp):
+    """The row that stands for its configuration: snapped, inactive columns parked."""
+    snapped = snap(table, rows, xp)
+    return xp.where(active(table, snapped, xp) & table.used, snapped, table.default)
+
+
+def features(table: SpaceTable, rows, xp=jnp) -> Features:
+    """What a kernel sees of rows that are snapped already, `[..., D]`.
+
+    Snapping has no slope, so it is left to the caller: a gradient passes through here.
+    """
+    present = active(table, rows, xp)
+    coordinate = xp.where(present & table.used, rows, table.default)
+    return Features(coordinate, (present | ~table.used).astype(rows.dtype), table.kind)
+
+
+def unit_to_row(table: SpaceTable, unit, xp=jnp):
+    """Points of the unit cube as canonical rows: a category takes equal shares of [0, 1)."""
+    count = xp.maximum(table.cardinality, 1).astype(unit.dtype)
+    code = xp.clip(xp.floor(unit * count), 0.0, count - 1.0)
+    return canonical(table, xp.where(table.kind == CATEGORY, code, unit), xp)
+
+
+def same_configuration(table: SpaceTable, a, b):
+    """Whether canonical rows agree in every column but the fidelity, `[...]` bool.
+
+    Real columns count as equal within 1e-9 of their range (1e-6 in float32): closer points
+    are no experiment of their own.
+    """
+    tolerance = 1e-9 if jnp.result_type(a) == jnp.float64 else 1e-6
+    differs = (jnp.abs(a - b) > tolerance) & (table.role != FIDELITY)
+    return ~jnp.any(differs, axis=-1)
+
+
+def cells(table: SpaceTable, xp=jnp):
+    """How many configurations a finite space has, conditions ignored; inf if a column is real.
+
+    The product over the parameter columns, as a float.
+    """
+    chosen = table.used & (table.role == PARAMETER)
+    counts = xp.where(table.kind == REAL, xp.inf, xp.maximum(table.cardinality, 1) * 1.0)
+    return xp.prod(xp.where(chosen, counts, 1.0))
+
+
+def enumerate_rows(table: SpaceTable, indices, xp=jnp):
+    """Rows number `indices` of a finite space's grid, `[..., D]`, canonical.
+
+    The last column turns fastest, as in `itertools.product`. Conditional columns make
+    several indices the same configuration.
+
+    Args:
+        indices: `[...]` integers (as floats or ints); taken modulo the number of cells.
+    """
+    chosen = table.used & (table.role == PARAMETER) & (table.kind != REAL)
+    radix = xp.where(chosen, xp.maximum(table.cardinality, 1), 1).astype(xp.int32)
+    rest = xp.asarray(indices).astype(xp.int32)
+    digits = []
+    for column in reversed(range(table.columns)):
+        digits.append(rest % radix[column])
+        rest = rest // radix[column]
+    digit = xp.stack(digits[::-1], axis=-1).astype(table.low.dtype)
+    count = xp.maximum(table.cardinality, 1).astype(digit.dtype)
+    first, _, low, high = _cells(table, xp)
+    value = first + digit * table.step
+    scaled = xp.where(table.log, xp.log(xp.where(table.log, value, 1.0)), value)
+    integer = (scaled - low) / xp.where(high > low, high - low, 1.0)
+    row = xp.where(table.kind == INTEGER, integer, (digit + 0.5) / count)
+    row = xp.where(table.kind == CATEGORY, digit, row)
+    return canonical(table, xp.where(chosen, row, table.default), xp)
+
+
+def empty_table(columns: int, clauses: int, literals: int, choices: int) -> dict[str, np.ndarray]:
+    """NumPy arrays of a table without a parameter, for the compiler to fill."""
+    d, a, n, k = columns, clauses, literals, choices
+    return {
+        "kind": np.zeros(d, np.int32),
+        "role": np.zeros(d, np.int32),
+        "low": np.zeros(d),
+        "high": np.ones(d),
+        "step": np.zeros(d),
+        "log": np.zeros(d, bool),
+        "cardinality": np.zeros(d, np.int32),
+        "default": np.zeros(d),
+        "used": np.zeros((d, a, n), bool),
+        "column": np.zeros((d, a, n), np.int32),
+        "clause_low": np.full((d, a, n), np.inf),
+        "clause_high": np.full((d, a, n), -np.inf),
+        "choices": np.zeros((d, a, n, k), bool),
+    }
+
+

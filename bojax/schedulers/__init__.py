@@ -1,1 +1,19 @@
-"""Placeholder, filled below."""
+"""Schedulers: who trains on, and how far. Deterministic state machines, one method a file."""
+
+from bojax.schedulers._full_budget import full_budget
+from bojax.schedulers._protocol import DONE, WAIT, Scheduler, Signal
+from bojax.schedulers._registry import by_name
+from bojax.schedulers._rung_table import Rung, RungTable
+from bojax.schedulers._successive_halving import successive_halving
+
+__all__ = [
+    "DONE",
+    "WAIT",
+    "Rung",
+    "RungTable",
+    "Scheduler",
+    "Signal",
+    "by_name",
+    "full_budget",
+    "successive_halving",
+]

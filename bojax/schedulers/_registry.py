@@ -1,0 +1,40 @@
+"""Schedulers by name: one row a method."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from bojax.errors import SchedulerError
+from bojax.schedulers._full_budget import full_budget
+from bojax.schedulers._protocol import Scheduler
+from bojax.schedulers._successive_halving import successive_halving
+
+METHODS = {
+    "full_budget": full_budget,
+    "successive_halving": successive_halving,
+}
+
+
+def by_name(name: str, **settings: Any) -> Scheduler:
+    """The scheduler of that name, with those settings.
+
+    Raises:
+        SchedulerError: unknown name, or a setting that the method does not have.
+
+    Example:
+        >>> import bojax
+        >>> bojax.schedulers.by_name("full_budget", max_budget=9, trials=4)
+        full_budget(max_budget=9, bracket=None, trials=4)
+    """
+    if name not in METHODS:
+        raise SchedulerError(
+            f"scheduler {name!r}: unknown; expected one of {', '.join(sorted(METHODS))}."
+        )
+    known = inspect.signature(METHODS[name]).parameters
+    for setting in settings:
+        if setting not in known:
+            raise SchedulerError(
+                f"{name}: no setting {setting!r}; expected one of {', '.join(known)}."
+            )
+    return METHODS[name](**settings)

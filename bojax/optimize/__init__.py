@@ -1,1 +1,7 @@
-"""Placeholder, filled below."""
+"""Problem-agnostic numerics: bounded L-BFGS, Sobol points, factors, batching."""
+
+from bojax.optimize.batching import over_batch
+from bojax.optimize.lbfgs import Result, minimize
+from bojax.optimize.sobol import sobol
+
+__all__ = ["Result", "minimize", "over_batch", "sobol"]

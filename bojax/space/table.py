@@ -124,6 +124,7 @@ class Features:
         coordinate: `[..., D]` canonical row values (a category holds its code).
         active: `[..., D]` 1.0 where the column exists for the row.
         kind: `[D]` column kinds: data, so that they are never static.
+        conditional: scalar bool, whether any column of the space has a condition.
 
     Example:
         >>> import bojax
@@ -135,6 +136,7 @@ class Features:
     coordinate: Any
     active: Any
     kind: Any
+    conditional: Any
 
     def __len__(self) -> int:
         return self.coordinate.shape[0]
@@ -236,7 +238,8 @@ def features(table: SpaceTable, rows, xp=jnp) -> Features:
     """
     present = active(table, rows, xp)
     coordinate = xp.where(present & table.used, rows, table.default)
-    return Features(coordinate, (present | ~table.used).astype(rows.dtype), table.kind)
+    shown = (present | ~table.used).astype(rows.dtype)
+    return Features(coordinate, shown, table.kind, table.depth > 0)
 
 
 def unit_to_row(table: SpaceTable, unit, xp=jnp):

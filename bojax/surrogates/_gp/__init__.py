@@ -1,1 +1,1 @@
-"""Placeholder, filled below."""
+"""The Gaussian process: objective, fit, posterior, output transforms."""

@@ -1,0 +1,235 @@
+"""Predictions from cached factors, and fantasies appended to them in O(n^2).
+
+With K^-1 = U U' everything is two products: w = k(x, X) U, mean = m + w v, variance =
+k(x, x) - w w', where v = U'(y - m) are the whitened values. In these coordinates a pending
+point whose outcome is drawn from the posterior is simply a standard normal entry of v, so
+S fantasies are S columns of v and share every factor.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bojax.optimize.linalg import cholesky
+from bojax.space import Features
+from bojax.space import table as tables
+
+SMALLEST_VARIANCE = 1e-12  # of standardised values; below it a prediction is certain
+
+
+def features_of(table, rows) -> Features:
+    """Rows of a space, or plain numbers, as a kernel's features."""
+    if table is not None:
+        return tables.features(table, rows)
+    ones = jnp.ones(rows.shape, rows.dtype)
+    kind = jnp.ones(rows.shape[-1], jnp.int32)
+    return Features(rows, ones, kind, jnp.array(False))
+
+
+def _at_own_precision(method: Callable) -> Callable:
+    """A method that re-enters the precision its factors have.
+
+    A float64 array that leaves the scope of `enable_x64` falls to float32 at the next
+    operation, so on the host each method goes back in, as one compiled program. Under a
+    trace the method is the plain function.
+    """
+    compiled = jax.jit(method, static_argnames="n")
+
+    @functools.wraps(method)
+    def entered(self, *arguments, **settings):
+        leaves = jax.tree.leaves((self, arguments))
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return method(self, *arguments, **settings)
+        double = self.upper.dtype == np.float64
+        with jax.enable_x64(double):
+            dtype = np.float64 if double else np.float32
+            arguments = [
+                np.asarray(a, dtype) if isinstance(a, (np.ndarray, list, float)) else a
+                for a in arguments
+            ]
+            return compiled(self, *arguments, **settings)
+
+    return entered
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Posterior:
+    """A fitted Gaussian process: cached factors and the scale of the values.
+
+    Attributes:
+        kernel: at its fitted length scales.
+        noise: fitted noise variance, of standardised values.
+        features: of the `[T, D]` training rows.
+        mask: `[T]` bool.
+        upper: `[T, T]`, U.
+        whitened: `[T]`, U'(y - m).
+        mean: m, of standardised values.
+        shift, scale: value = shift + scale * standardised.
+        table: the space's table, or None.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> import bojax
+        >>> rows = np.linspace(0, 1, 5)[:, None]
+        >>> posterior, info = bojax.surrogates.gp().fit(
+        ...     jax.random.key(0), bojax.surrogates.Data(rows, np.sin(6 * rows[:, 0])))
+        >>> mean, variance = posterior.mean_and_variance(rows)
+        >>> mean.shape, bool((variance > 0).all())
+        ((5,), True)
+    """
+
+    kernel: Any
+    noise: Any
+    features: Features
+    mask: Any
+    upper: Any
+    whitened: Any
+    mean: Any
+    shift: Any
+    scale: Any
+    table: Any
+
+    @_at_own_precision
+    def mean_and_variance(self, rows):
+        """Of the noise-free function at `[..., D]` rows: two arrays `[...]`, values' unit."""
+        rows = jnp.asarray(rows, self.upper.dtype)
+        flat = rows.reshape(-1, rows.shape[-1])
+        mean, variance = standard_mean_and_variance(self, self.whitened[:, None], flat)
+        shape = rows.shape[:-1]
+        return (
+            (self.shift + self.scale * mean[:, 0]).reshape(shape),
+            (self.scale**2 * variance).reshape(shape),
+        )
+
+    @_at_own_precision
+    def joint(self, rows):
+        """Mean `[Q]` and covariance `[Q, Q]` at `[Q, D]` rows, values' unit."""
+        rows = jnp.asarray(rows, self.upper.dtype)
+        new = features_of(self.table, rows)
+        cross = jnp.where(self.mask, self.kernel.gram(new, self.features), 0.0) @ self.upper
+        covariance = self.kernel.gram(new, new) - cross @ cross.T
+        mean = self.mean + cross @ self.whitened
+        return self.shift + self.scale * mean, self.scale**2 * covariance
+
+    @_at_own_precision
+    def sample(self, key, rows, n: int):
+        """`[n, Q]` draws of the function at `[Q, D]` rows."""
+        mean, covariance = self.joint(rows)
+        q = mean.shape[0]
+        eps = 4.0 * q * jnp.finfo(mean.dtype).eps
+        jitter = jnp.maximum(eps, 1e-10 if mean.dtype == jnp.float64 else 1e-6) * self.scale**2
+        lower = cholesky(covariance + jitter * jnp.eye(q, dtype=mean.dtype))
+        return mean + jax.random.normal(key, (n, q), mean.dtype) @ lower.T
+
+    @_at_own_precision
+    def condition(self, rows, values) -> Posterior:
+        """The posterior after Q more noisy observations, hyperparameters kept; O(Q n^2)."""
+        rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))
+        values = jnp.atleast_1d(jnp.asarray(values, self.upper.dtype))
+        grown = with_room(self, self.whitened[:, None], rows.shape[0])
+        t = self.upper.shape[0]
+        for i in range(rows.shape[0]):
+            column, pivot = next_column(grown.posterior, rows[i])
+            mean, _ = standard_mean_and_variance(
+                grown.posterior, grown.whitened, rows[i : i + 1]
+            )
+            z = ((values[i] - self.shift) / self.scale - mean[0]) / pivot
+            grown = append(grown, t + i, rows[i], column, pivot, z)
+        return replace(grown.posterior, whitened=grown.whitened[:, 0])
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Fantasies:
+    """A posterior with room for more points and S whitened columns, one a fantasy.
+
+    Attributes:
+        posterior: factors of T lines, room included.
+        whitened: `[T, S]`.
+    """
+
+    posterior: Posterior
+    whitened: Any
+
+    def mean_and_variance(self, rows):
+        """Standardised mean `[N, S]` and variance `[N]` at `[N, D]` rows."""
+        return standard_mean_and_variance(self.posterior, self.whitened, rows)
+
+
+def standard_mean_and_variance(posterior: Posterior, whitened, rows):
+    """Standardised predictions: mean `[N, S]`, variance `[N]`."""
+    new = features_of(posterior.table, rows)
+    cross = posterior.kernel.gram(new, posterior.features)
+    weights = jnp.where(posterior.mask, cross, 0.0) @ posterior.upper
+    mean = posterior.mean + weights @ whitened
+    variance = posterior.kernel.diagonal(new) - jnp.sum(weights**2, axis=-1)
+    return mean, jnp.maximum(variance, SMALLEST_VARIANCE)
+
+
+def with_room(posterior: Posterior, whitened, room: int) -> Fantasies:
+    """The same factors with `room` more masked lines at the end."""
+    t = posterior.upper.shape[0]
+
+    def pad(x):
+        return jnp.concatenate([x, jnp.zeros((room, *x.shape[1:]), x.dtype)])
+
+    upper = jnp.eye(t + room, dtype=posterior.upper.dtype).at[:t, :t].set(posterior.upper)
+    features = Features(
+        pad(posterior.features.coordinate),
+        jnp.concatenate(
+            [
+                posterior.features.active,
+                jnp.ones((room, posterior.features.active.shape[1]), upper.dtype),
+            ]
+        ),
+        posterior.features.kind,
+        posterior.features.conditional,
+    )
+    larger = replace(posterior, features=features, mask=pad(posterior.mask), upper=upper)
+    return Fantasies(larger, pad(whitened))
+
+
+def next_column(posterior: Posterior, row):
+    """Last column of U after `row` is observed with noise, and the pivot L_nn.
+
+    The new row of L is (l, p) with l = U'k, p^2 = k(x, x) + noise - l'l; the new column of
+    U is (-U l / p, 1 / p).
+    """
+    new = features_of(posterior.table, row[None])
+    cross = posterior.kernel.gram(new, posterior.features)[0]
+    weights = jnp.where(posterior.mask, cross, 0.0) @ posterior.upper
+    left = posterior.kernel.diagonal(new)[0] + posterior.noise - jnp.sum(weights**2)
+    least = jnp.finfo(weights.dtype).eps * weights.shape[0]
+    pivot = jnp.sqrt(jnp.maximum(left, least))
+    return -(posterior.upper @ weights) / pivot, pivot
+
+
+def append(fantasies: Fantasies, index, row, column, pivot, draw) -> Fantasies:
+    """Put a new point into line `index` of the room.
+
+    Args:
+        fantasies: with room at `index`.
+        index: traced integer.
+        row: `[D]`.
+        column, pivot: from :func:`next_column`.
+        draw: `[S]` its whitened outcomes: standard normal for a fantasy.
+    """
+    old = fantasies.posterior
+    new = features_of(old.table, row[None])
+    features = Features(
+        old.features.coordinate.at[index].set(new.coordinate[0]),
+        old.features.active.at[index].set(new.active[0]),
+        old.features.kind,
+        old.features.conditional,
+    )
+    upper = old.upper.at[:, index].set(column.at[index].set(1.0 / pivot))
+    posterior = replace(old, features=features, mask=old.mask.at[index].set(True), upper=upper)
+    return Fantasies(posterior, fantasies.whitened.at[index].set(draw))

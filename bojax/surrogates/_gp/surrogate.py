@@ -1,0 +1,222 @@
+"""The Gaussian-process surrogate: data in, posterior out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bojax import kernels
+from bojax.errors import DataError
+from bojax.history import capacity_for, merge_equal
+from bojax.space import table as tables
+from bojax.surrogates._gp import fit as fitting
+from bojax.surrogates._gp import objective, transforms
+from bojax.surrogates._gp.posterior import Posterior, features_of
+from bojax.surrogates.data import Data
+
+FAMILIES = {
+    "matern52": kernels.Matern52,
+    "matern32": kernels.Matern32,
+    "matern12": kernels.Matern12,
+    "rbf": kernels.RBF,
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class GP:
+    """Gaussian process with a constant mean, ARD length scales and inferred noise.
+
+    The family's priors, bounds and starting values are those of Hvarfner et al. (2024) as
+    BoTorch 0.18 ships them; values are standardised, there is no output scale. Equal rows
+    are merged before the fit, and the diagonal never falls below 4 n eps.
+
+    Attributes:
+        kernel: "matern52", "matern32", "matern12" or "rbf".
+        screened: prior draws evaluated once at a full fit.
+        kept: how many of the best of them are searched from.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> import bojax
+        >>> rows = np.linspace(0, 1, 8)[:, None]
+        >>> data = bojax.surrogates.Data(rows, rows[:, 0] ** 2)
+        >>> posterior, info = bojax.surrogates.gp(kernel="rbf").fit(jax.random.key(0), data)
+        >>> bool(info.converged)
+        True
+    """
+
+    kernel: str = field(default="matern52", metadata={"static": True})
+    screened: int = field(default=16, metadata={"static": True})
+    kept: int = field(default=2, metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        if self.kernel not in FAMILIES:
+            raise ValueError(
+                f"gp: kernel must be one of {', '.join(FAMILIES)}, got {self.kernel!r}."
+            )
+        if self.screened < 0 or not 0 <= self.kept <= self.screened:
+            raise ValueError(
+                f"gp: expected 0 <= kept <= screened, got kept={self.kept}, "
+                f"screened={self.screened}."
+            )
+
+    def fit(self, key, data: Data, warm=None) -> tuple[Posterior, fitting.Info]:
+        """Fit to observations, on the host or under `jit`.
+
+        On the host (NumPy data) the work is done in float64, padded to a capacity, by one
+        compiled program a (columns, capacity); under a trace, in the trace's precision.
+
+        Args:
+            key: `jax.random.key`, for the starts.
+            data: :class:`Data`.
+            warm: `Info.theta` of an earlier fit: refit from there alone.
+
+        Returns:
+            `(Posterior, Info)`.
+
+        Raises:
+            DataError: shapes that do not fit, or rows that are not finite (host only).
+        """
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((key, data))):
+            return self.fit_pure(key, data, warm)
+        padded = _padded(data)
+        with jax.enable_x64(True):
+            bits = np.asarray(jax.random.key_data(key))
+            if warm is not None:
+                return _fit_program(self, bits, padded, np.asarray(warm, float), np.False_)
+            theta = np.zeros(2 * padded.rows.shape[1] + 1)
+            return _fit_program(self, bits, padded, theta, np.True_)
+
+    def fit_pure(self, key, data: Data, warm=None, full=None):
+        """The traceable fit; `full` (traced) asks for all starts although `warm` is given."""
+        evidence, shift, scale = self.evidence(data)
+        kernel = self.make_kernel(data, evidence)
+        if warm is None:
+            warm, full = fitting.default_start(kernel, evidence), True
+        elif full is None:
+            full = False
+        info = fitting.fit(
+            key, kernel, evidence, warm, full, screened=self.screened, kept=self.kept
+        )
+        return self.posterior_at(info.theta, data, evidence, shift, scale), info
+
+    def evidence(self, data: Data) -> tuple[objective.Evidence, Any, Any]:
+        """Merged, standardised observations, and the shift and scale of the values."""
+        rows = jnp.asarray(data.rows)
+        n, d = rows.shape
+        dtype = rows.dtype
+        values = jnp.asarray(data.values, dtype)
+        zeros, ones = jnp.zeros(n, dtype), jnp.ones(n, dtype)
+        variance = zeros if data.variance is None else jnp.asarray(data.variance, dtype)
+        count = ones if data.count is None else jnp.asarray(data.count, dtype)
+        mask = jnp.ones(n, bool) if data.mask is None else jnp.asarray(data.mask)
+        if data.table is None:
+            used, gapped = jnp.ones(d, bool), jnp.zeros(d, bool)
+        else:
+            used = data.table.used
+            gapped = jnp.any(data.table.clauses.used, axis=(-1, -2))
+        values, variance, count, mask = merge_equal(rows, values, variance, count, mask)
+        standardised, shift, scale = transforms.standardize(values, mask)
+        evidence = objective.Evidence(
+            features_of(data.table, rows),
+            standardised,
+            variance / scale**2,
+            count,
+            mask,
+            jnp.sum(used.astype(dtype)),
+            used,
+            gapped,
+        )
+        return evidence, shift, scale
+
+    def make_kernel(self, data: Data, evidence: objective.Evidence):
+        """The family at its priors' modes for the columns in use."""
+        columns = data.rows.shape[-1]
+        return kernels.dimension_scaled(FAMILIES[self.kernel], columns, evidence.dimensions)
+
+    def posterior_at(self, theta, data: Data, evidence, shift, scale) -> Posterior:
+        """The posterior at given log hyperparameters."""
+        log_length_scale, log_gap, log_noise = objective.unpack(theta)
+        kernel = self.make_kernel(data, evidence).with_scales(log_length_scale, log_gap)
+        noise = jnp.exp(log_noise)
+        gram, _ = kernel.gram_and_slope(evidence.features)
+        factors = objective.factorise(gram, evidence, noise)
+        return Posterior(
+            kernel,
+            noise,
+            evidence.features,
+            evidence.mask,
+            factors.upper,
+            factors.whitened,
+            factors.mean,
+            shift,
+            scale,
+            data.table,
+        )
+
+
+def gp(*, kernel: str = "matern52", screened: int = 16, kept: int = 2) -> GP:
+    """A Gaussian-process surrogate; see :class:`GP` for the settings.
+
+    Example:
+        >>> import bojax
+        >>> bojax.surrogates.gp().kernel
+        'matern52'
+    """
+    return GP(kernel=kernel, screened=screened, kept=kept)
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_program(surrogate: GP, bits, data: Data, warm, full):
+    key = jax.random.wrap_key_data(bits)
+    return surrogate.fit_pure(key, data, warm, full)
+
+
+def _padded(data: Data) -> Data:
+    """Host data, checked and padded to a capacity and a column class."""
+    rows = np.atleast_2d(np.asarray(data.rows, float))
+    n, d = rows.shape
+    values = np.asarray(data.values, float)
+    if values.shape != (n,):
+        raise DataError(
+            f"values: expected one a row, shape ({n},), got shape {values.shape}."
+        )
+    mask = np.ones(n, bool) if data.mask is None else np.asarray(data.mask, bool)
+    if not np.isfinite(rows[mask]).all():
+        bad = int(np.flatnonzero(mask)[np.argmax(~np.isfinite(rows[mask]).all(axis=1))])
+        raise DataError(f"rows: row {bad} is not finite, {rows[bad].tolist()}; leave it out.")
+    mask = mask & np.isfinite(values)
+    capacity = capacity_for(n)
+    columns = d if data.table is not None else tables.size_class(d, tables.COLUMNS, "columns")
+
+    def pad(x, fill=0.0):
+        x = np.asarray(x, float)
+        return np.concatenate([x, np.full((capacity - n, *x.shape[1:]), fill)])
+
+    full_rows = np.zeros((capacity, columns))
+    full_rows[:n, :d] = rows
+    table = data.table if data.table is not None else _plain_table(d, columns)
+    return Data(
+        full_rows,
+        pad(np.where(mask, values, 0.0)),
+        pad(np.zeros(n) if data.variance is None else data.variance),
+        pad(np.ones(n) if data.count is None else data.count, 1.0),
+        pad(mask).astype(bool),
+        table,
+    )
+
+
+def _plain_table(used: int, columns: int) -> tables.SpaceTable:
+    """A table of real columns, so that plain numbers share the programs of spaces."""
+    arrays = tables.empty_table(columns, 1, 1, tables.CHOICES[0])
+    arrays["kind"][:used] = tables.REAL
+    low, high = arrays.pop("clause_low"), arrays.pop("clause_high")
+    parts = [arrays.pop(name) for name in ("used", "column", "choices")]
+    clauses = tables.Clauses(parts[0], parts[1], low, high, parts[2])
+    return tables.SpaceTable(**arrays, clauses=clauses, depth=np.int32(0))

@@ -1,0 +1,192 @@
+"""What may be written within one transaction of a lease."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bojax.errors import StoreError
+from bojax.history import History, Report, Trial, to_json
+from bojax.store import schema
+from bojax.store.checkpoints import check_name
+from bojax.store.lines import Key, lines_of
+
+
+class Transaction:
+    """One transaction on one run: all of it is written, or nothing.
+
+    Made by :meth:`Lease.transaction`.
+
+    Example:
+        >>> import tempfile
+        >>> from bojax.history import Run
+        >>> from bojax.store import open_store
+        >>> with tempfile.TemporaryDirectory() as folder, open_store(f"{folder}/a.db") as store:
+        ...     store.create_run(Run(id="a", space={}, objectives={}, seed=0))
+        ...     with store.acquire("a") as lease, lease.transaction() as tx:
+        ...         tx.write_state("scheduler", '{"rung": 2}')
+        ...     print(store.state("a", "scheduler"))
+        {"rung": 2}
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        run: str,
+        where: str,
+        folder: Path,
+        lines: dict[Key, dict[str, Any]] | None,
+    ):
+        self._connection, self._run, self._where = connection, run, where
+        self._folder = folder
+        self.lines = lines  # what the table holds, or None before the first look
+        self.superseded: set[str] = set()  # checkpoint files to delete after the commit
+
+    def write_history(self, history: History) -> None:
+        """Make the stored history this one: only lines that differ are written.
+
+        Args:
+            history: on the host. Read again, its lines are ordered by trial and, within
+                one, as they are here.
+        """
+        shape = {
+            "capacity": history.capacity,
+            "columns": history.rows.shape[1],
+            "objectives": history.values.shape[1],
+            "constraints": history.constraints.shape[1],
+        }
+        self._upsert(schema.histories, [shape])
+        old = self._stored_lines() if self.lines is None else self.lines
+        new = lines_of(history)
+        changed = [
+            {"trial": key[0], "line": key[1], **line}
+            for key, line in new.items()
+            if old.get(key) != line
+        ]
+        gone = [{"t": trial, "l": line} for trial, line in old.keys() - new.keys()]
+        self._upsert(schema.lines, changed)
+        if gone:
+            table = schema.lines.c
+            here = (table.run == self._run) & (table.trial == bindparam("t"))
+            self._connection.execute(
+                delete(schema.lines).where(here & (table.line == bindparam("l"))), gone
+            )
+        self.lines = new
+
+    def _stored_lines(self) -> dict[Key, dict[str, Any]]:
+        rows = self._connection.execute(
+            select(schema.lines).where(schema.lines.c.run == self._run)
+        ).mappings()
+        kept = [column.name for column in schema.lines.columns if not column.primary_key]
+        return {(row["trial"], row["line"]): {k: row[k] for k in kept} for row in rows}
+
+    def write_trials(self, trials: Iterable[Trial]) -> None:
+        """Add trials, or replace what is stored of them."""
+        self._upsert(
+            schema.trials, [{"trial": trial.id, "record": to_json(trial)} for trial in trials]
+        )
+
+    def write_reports(self, reports: Iterable[Report]) -> None:
+        """Add reports. One that is stored already, the same in everything, is no error.
+
+        Raises:
+            StoreError: another report of that trial at that budget is stored.
+        """
+        table = schema.reports.c
+        for report in reports:
+            text = to_json(report)
+            here = (table.trial == report.trial) & (table.budget == float(report.budget))
+            stored = self._connection.execute(
+                select(table.record).where((table.run == self._run) & here)
+            ).scalar_one_or_none()
+            if stored is not None and stored != text:
+                raise StoreError(
+                    f"{self._where}: trial {report.trial} has reported budget "
+                    f"{report.budget:g} already, with other results; a report is final. "
+                    "Drop this one."
+                )
+            if stored is None:
+                row = {"trial": report.trial, "budget": report.budget, "record": text}
+                self._upsert(schema.reports, [row])
+
+    def write_state(self, name: str, value: str | bytes) -> None:
+        """Store a text or bytes under a name, in place of what it held.
+
+        Args:
+            name: whose state it is: "strategy", "scheduler", ...
+            value: JSON text, or bytes; it comes back as the type it was given.
+        """
+        if not isinstance(value, (str, bytes)):
+            raise StoreError(
+                f"{self._where}: state {name!r} must be str or bytes, got "
+                f"{type(value).__name__}; encode it."
+            )
+        text = isinstance(value, str)
+        row = {"text": value if text else None, "data": None if text else value}
+        self._upsert(schema.states, [{"name": name, **row}])
+
+    def name_checkpoint(
+        self, name: str, path: str | Path, checksum: str, size: int, meta: Mapping[str, Any]
+    ) -> None:
+        """Name a file that is on the disk; the one it supersedes goes after the commit.
+
+        Args:
+            name: what the checkpoint is of, as "trial-3".
+            path, checksum, size: what :func:`write_checkpoint` gave.
+            meta: whatever JSON can hold.
+
+        Raises:
+            StoreError: the file is not in the run's checkpoint folder, or not complete.
+        """
+        check_name("checkpoint", name)
+        path = Path(path).absolute()
+        if path.parent != self._folder:
+            raise StoreError(
+                f"checkpoint {name!r}: {path} is not in {self._folder}; write it to "
+                "store.checkpoint_folder(run_id)."
+            )
+        if not path.is_file() or path.stat().st_size != size:
+            raise StoreError(
+                f"checkpoint {name!r}: {path} is not a file of {size} bytes; write it first."
+            )
+        old = self._file_of(name)
+        if old not in (None, path.name):
+            self.superseded.add(old)
+        self.superseded.discard(path.name)
+        row = {"name": name, "file": path.name, "checksum": checksum, "size": size}
+        self._upsert(schema.checkpoints, [row | {"meta": json.dumps(dict(meta))}])
+
+    def drop_checkpoint(self, name: str) -> None:
+        """Forget a checkpoint, if there is one; its file goes after the commit."""
+        old = self._file_of(name)
+        if old is not None:
+            self.superseded.add(old)
+        table = schema.checkpoints
+        self._connection.execute(
+            delete(table).where((table.c.run == self._run) & (table.c.name == name))
+        )
+
+    def _file_of(self, name: str) -> str | None:
+        table = schema.checkpoints.c
+        return self._connection.execute(
+            select(table.file).where((table.run == self._run) & (table.name == name))
+        ).scalar_one_or_none()
+
+    def _upsert(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        statement = upsert(table, self._connection.dialect.name)
+        self._connection.execute(statement, [{"run": self._run, **row} for row in rows])
+
+
+def upsert(table: Table, dialect: str):
+    """`INSERT ... ON CONFLICT DO UPDATE` of every column that is not part of the key."""
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    key = [column.name for column in table.primary_key]
+    rest = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in key}
+    return insert.on_conflict_do_update(index_elements=key, set_=rest)

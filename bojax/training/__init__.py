@@ -1,1 +1,31 @@
-"""Placeholder, filled below."""
+"""Vectorised training: a population of Flax models in a few compiled programs.
+
+`Task` says how one member trains, `ArrayData` what on, `LocalExecutor` trains many at
+once. Flax and optax are imported when they are first needed.
+"""
+
+from bojax.training.data import ArrayData, Holdout, TestSplit
+from bojax.training.executor import Event, LocalExecutor
+from bojax.training.hyper import Hyperparameters
+from bojax.training.metrics import LOSSES, METRICS, Metric, mean_of
+from bojax.training.plan import Plan
+from bojax.training.program import Program, clear_programs
+from bojax.training.task import Batch, Task
+
+__all__ = [
+    "LOSSES",
+    "METRICS",
+    "ArrayData",
+    "Batch",
+    "Event",
+    "Holdout",
+    "Hyperparameters",
+    "LocalExecutor",
+    "Metric",
+    "Plan",
+    "Program",
+    "Task",
+    "TestSplit",
+    "clear_programs",
+    "mean_of",
+]

@@ -1,0 +1,243 @@
+"""The programs of one bucket on some devices: built, compiled on first use, called.
+
+Members are sharded over the devices and never talk to each other; data is replicated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from bojax.training import population as pop
+from bojax.training.hyper import Hyperparameters, Structure
+from bojax.training.plan import Layout
+from bojax.training.program import INIT_OPTIONS, Program, compile_program, find_program
+from bojax.training.task import Task
+
+_MEMBERS, _ALL = PartitionSpec("members"), PartitionSpec()
+
+
+class Devices:
+    """Where members are sharded, and how arrays get there.
+
+    Args:
+        devices: JAX devices of one kind; None for all of the default backend.
+    """
+
+    def __init__(self, devices: Sequence[Any] | None = None) -> None:
+        self.devices = tuple(jax.local_devices() if devices is None else devices)
+        self.mesh = jax.make_mesh(
+            (len(self.devices),),
+            ("members",),
+            axis_types=(jax.sharding.AxisType.Auto,),
+            devices=self.devices,
+        )
+        self.sharded = NamedSharding(self.mesh, _MEMBERS)
+        self.replicated = NamedSharding(self.mesh, _ALL)
+
+    def __len__(self) -> int:
+        return len(self.devices)
+
+    def put(self, tree: Any) -> Any:
+        """Leading axis over the devices."""
+        return jax.device_put(tree, self.sharded)
+
+    def share(self, tree: Any) -> Any:
+        """The whole tree on every device."""
+        return jax.device_put(tree, self.replicated)
+
+    def over_members(self, function: Callable, specs: tuple, donate: tuple = ()) -> Callable:
+        """A function of one device's part as a jitted function of the whole."""
+        mapped = jax.shard_map(
+            function, mesh=self.mesh, in_specs=specs, out_specs=_MEMBERS, check_vma=False
+        )
+        return jax.jit(mapped, donate_argnums=donate)
+
+
+class Programs:
+    """Init, train, eval, test and predict of one bucket.
+
+    Args:
+        task: what is trained.
+        schema_key: what the leaves of `hp` depend on.
+        structure: the bucket's static values and ceilings.
+        data: abstract arrays of the data on the device.
+        devices: a :class:`Devices`.
+        chunk, chunks: C and K.
+        batch_size: examples a step.
+        compiled: called with `(kind, name)` before and `(kind, name, program)` after a
+            compilation, or when a program compiled elsewhere is taken over.
+    """
+
+    def __init__(
+        self, task: Task, schema_key: tuple, structure: Structure, data: pop.Arrays,
+        devices: Devices, *, chunk: int, chunks: int, batch_size: int, compiled: Callable,
+    ) -> None:  # fmt: skip
+        self.task, self.structure, self.data, self.devices = task, structure, data, devices
+        self.chunk, self.chunks, self.batch_size = chunk, chunks, batch_size
+        self._schema_key, self._compiled = schema_key, compiled
+        self._known: dict[str, Program] = {}
+        self.example = jax.ShapeDtypeStruct(data.x.shape[1:], data.x.dtype)
+
+    # ------------------------------------------------------------------ the programs
+
+    def init(self, layout: Layout, trials: Any, hp: Any, run_key: Any) -> Any:
+        """Fresh members, in the layout's slots."""
+        program = self._program(
+            "init",
+            lambda: self.devices.over_members(
+                pop.init_chunks(self.task, self.example), (_MEMBERS, _MEMBERS, _MEMBERS, _ALL)
+            ),
+            lambda s: (self._active(), self._slots(np.int32), self._hp(s), self._key()),
+            shapes=(self.example.shape, str(self.example.dtype)),
+            options=INIT_OPTIONS,
+        )
+        return program(self.devices.put(layout.active), trials, hp, run_key)
+
+    def train(
+        self, members: Any, layout: Layout, trials: Any, starts: Any, hp: Any, run_key: Any,
+        arrays: pop.Arrays,
+    ) -> Any:  # fmt: skip
+        """The members after their epochs; `members` is donated."""
+        slots = self._slots
+        program = self._program(
+            "train",
+            lambda: self.devices.over_members(
+                pop.train_chunks(self.task, self.batch_size),
+                (*[_MEMBERS] * 6, _ALL, _ALL),
+                donate=(0,),
+            ),
+            lambda s: (
+                self._members(), self._active(), slots(np.int32), slots(np.int32),
+                self._epochs(), self._hp(s), self._key(), self._data(),
+            ),
+            shapes=(*_shapes(self.data), self.batch_size),
+        )  # fmt: skip
+        put = self.devices.put
+        return program(
+            members, put(layout.active), trials, starts, put(layout.epochs), hp, run_key, arrays
+        )
+
+    def evaluate(self, members: Any, layout: Layout, hp: Any, arrays: pop.Arrays) -> Any:
+        """Metrics: name -> float32 `[D * K, C]`."""
+        program = self._program(
+            "eval",
+            lambda: self.devices.over_members(
+                pop.evaluate_chunks(self.task), (_MEMBERS, _MEMBERS, _MEMBERS, _ALL)
+            ),
+            lambda s: (self._members(), self._active(), self._hp(s), self._data()),
+            shapes=_shapes(self.data),
+        )
+        return program(members, self.devices.put(layout.active), hp, arrays)
+
+    def test(self, shapes: pop.Arrays) -> Callable:
+        """`(member, hp, arrays) -> metrics` for one member on other data."""
+        return self._program(
+            "test",
+            lambda: jax.jit(lambda m, h, a: pop.evaluate_member(self.task, m, h, a)),
+            lambda s: (self.member_shapes(), self._scalars(s), _abstract(shapes)),
+            shapes=_shapes(shapes),
+        )
+
+    def predict(self, count: int) -> Callable:
+        """`(member, hp, x[count, ...]) -> outputs` for one member."""
+        x = jax.ShapeDtypeStruct((count, *self.example.shape), self.example.dtype)
+        return self._program(
+            "predict",
+            lambda: jax.jit(lambda m, h, x: self.task.predict(m.params, m.state, x, h)),
+            lambda s: (self.member_shapes(), self._scalars(s), x),
+            shapes=(x.shape, str(x.dtype)),
+        )
+
+    # ------------------------------------------------------------------ abstract shapes
+
+    def member_shapes(self) -> pop.Member:
+        """One member as abstract arrays; traces `init`, compiles nothing."""
+        if not hasattr(self, "_member"):
+            scalar = jax.ShapeDtypeStruct((), np.int32)
+            make = lambda key, trial, hp: pop.init_member(  # noqa: E731
+                self.task, key, trial, hp, self.example
+            )
+            key = jax.ShapeDtypeStruct((2,), np.uint32)
+            self._member = jax.eval_shape(make, key, scalar, self._scalars(self.structure))
+        return self._member
+
+    def output_shape(self) -> Any:
+        """What `predict` returns for one example, as abstract arrays."""
+        member = self.member_shapes()
+        x = jax.ShapeDtypeStruct((1, *self.example.shape), self.example.dtype)
+        make = lambda m, x, hp: self.task.predict(m.params, m.state, x, hp)  # noqa: E731
+        return jax.eval_shape(make, member, x, self._scalars(self.structure))
+
+    def _rows(self) -> int:
+        return len(self.devices) * self.chunks
+
+    def _abstract(self, shape: tuple, dtype: Any, *, whole: bool = False) -> Any:
+        sharding = self.devices.replicated if whole else self.devices.sharded
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+    def _slots(self, dtype: Any, *rest: int) -> Any:
+        return self._abstract((self._rows(), self.chunk, *rest), dtype)
+
+    def _active(self) -> Any:
+        return self._abstract((len(self.devices),), np.int32)
+
+    def _epochs(self) -> Any:
+        return self._abstract((self._rows(),), np.int32)
+
+    def _key(self) -> Any:
+        return self._abstract((2,), np.uint32, whole=True)
+
+    def _data(self) -> Any:
+        return jax.tree.map(lambda a: self._abstract(a.shape, a.dtype, whole=True), self.data)
+
+    def _members(self) -> Any:
+        return jax.tree.map(lambda a: self._slots(a.dtype, *a.shape), self.member_shapes())
+
+    def _hp(self, structure: Structure) -> Hyperparameters:
+        return jax.tree.map(lambda a: self._slots(a.dtype), self._scalars(structure))
+
+    def _scalars(self, structure: Structure) -> Hyperparameters:
+        names = {"float32": np.float32, "int32": np.int32, "bool": np.bool_, "code": np.int32}
+        scalar = lambda kind: jax.ShapeDtypeStruct((), names[kind])  # noqa: E731
+        return Hyperparameters(
+            {name: scalar(kind) for name, kind, _ in self._schema_key if kind != "static"},
+            {name: scalar("bool") for name, _, _ in self._schema_key},
+            scalar("int32"),
+            structure,
+        )
+
+    def _program(
+        self, kind: str, make: Callable, arguments: Callable, *, shapes: tuple,
+        options: dict | None = None,
+    ) -> Program:  # fmt: skip
+        slot = f"{kind}{shapes}" if kind in ("test", "predict") else kind
+        if slot not in self._known:
+            key = (
+                kind, self.task, self._schema_key, shapes, self.devices.devices,
+                self.chunk, self.chunks,
+            )  # fmt: skip
+            program = find_program(key, self.structure)
+            if program is None:
+                name = f"batch {self.batch_size}" if kind == "train" else ""
+                self._compiled(kind, name)
+                program = compile_program(
+                    key, kind, name, self.structure, make, arguments, options=options
+                )
+                self._compiled(kind, name, program, new=True)
+            else:
+                self._compiled(kind, program.name, program, new=False)
+            self._known[slot] = program
+        return self._known[slot]
+
+
+def _abstract(tree: Any) -> Any:
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
+
+
+def _shapes(tree: Any) -> tuple:
+    return tuple((tuple(a.shape), str(a.dtype)) for a in jax.tree.leaves(tree))

@@ -1,0 +1,561 @@
+"""`LocalExecutor`: jobs in, reports out, on the devices of this process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from bojax.errors import DataError, TaskError, TrialError
+from bojax.history import Job, Report, Status
+from bojax.training import population as pop
+from bojax.training.bank import Bank
+from bojax.training.data import ArrayData
+from bojax.training.devices import Devices, Programs
+from bojax.training.hyper import Hyperparameters, Schema, Structure
+from bojax.training.plan import (
+    ACCELERATOR_CHUNK,
+    CPU_CHUNK,
+    SLOTS,
+    Layout,
+    Plan,
+    chunks_for,
+    pack,
+)
+from bojax.training.program import Program
+from bojax.training.task import Task
+
+_FORMAT = 1  # of `state_arrays`
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened in an executor.
+
+    Attributes:
+        kind: "compiling" (about to), "compiled", "reused" (compiled before in this process)
+            or "trained" (one call: some members, some epochs).
+        name: the program, or the bucket.
+        seconds: what it took; NaN for "compiling".
+        members: members trained by the call.
+        epochs: sum over members.
+
+    Example:
+        >>> from bojax.training import Event
+        >>> Event("compiled", "eval", seconds=0.3).members
+        0
+    """
+
+    kind: str
+    name: str
+    seconds: float = math.nan
+    members: int = 0
+    epochs: int = 0
+
+
+@dataclass
+class _Bucket:
+    """One set of static values and ceilings: programs, states, size of an epoch."""
+
+    programs: Programs
+    bank: Bank
+    steps: int  # optimisation steps at the final budget
+    name: str
+
+
+class LocalExecutor:
+    """Trains trials as vmapped populations on the devices of this process.
+
+    The unit of budget is an epoch. Members keep their state between calls, so a job resumes;
+    a trial's result depends on its configuration, its number and the seed, not on what it
+    was trained with.
+
+    Args:
+        task: a :class:`Task`.
+        space: the :class:`bojax.Space` of the configurations.
+        data: an :class:`ArrayData`.
+        seed: of the run; a trial's seed is folded from it and the trial's number.
+        max_budget: epochs at the final budget, the horizon of schedules.
+        chunk: members a device trains at once; None for a measured default.
+        slots: members one call holds; more are trained in several calls.
+        devices: JAX devices; None for all of the default backend. On a CPU, one a core:
+            `bojax.configure(cpu_devices="cores")`.
+        on_event: called with an :class:`Event`.
+
+    Attributes:
+        programs: every :class:`Program` used, compiled here or taken over.
+        compile_seconds: lowering and compiling done by this executor.
+        train_seconds: running programs, and moving states to and from the devices.
+
+    Raises:
+        TaskError: task and space do not fit.
+
+    Example:
+        >>> import bojax, numpy as np
+        >>> from bojax.training import LocalExecutor
+        >>> from bojax.history import Job
+        >>> import jax.numpy as jnp, optax
+        >>> task = bojax.Task(
+        ...     init=lambda key, hp, x: (jnp.zeros(x.shape[1]), {}),
+        ...     loss=lambda p, s, b, hp, key: (jnp.mean(b.weight * (b.x @ p - b.y) ** 2), s),
+        ...     predict=lambda p, s, x, hp: x @ p,
+        ...     optimizer=lambda hp: optax.sgd(hp["lr"]),
+        ...     metrics={"rmse": bojax.training.METRICS["rmse"]}, batch_size=16)
+        >>> space = bojax.Space({"lr": bojax.Float(1e-3, 1.0, log=True)})
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> data = bojax.ArrayData(x, x @ [1.0, 2.0, 3.0])
+        >>> executor = LocalExecutor(task, space, data, seed=0, max_budget=4)
+        >>> (report,) = executor.run([Job(trial=0, start=0, stop=4)], {0: {"lr": 0.1}})
+        >>> report.metrics["rmse"] < 1.0
+        True
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        space: Any,
+        data: ArrayData,
+        *,
+        seed: int = 0,
+        max_budget: float,
+        chunk: int | None = None,
+        slots: int = SLOTS,
+        devices: Sequence[Any] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        if not isinstance(task, Task):
+            raise TaskError(f"executor: expected a bojax.Task, got {type(task).__name__}.")
+        if not isinstance(data, ArrayData):
+            raise DataError(f"executor: expected a bojax.ArrayData, got {type(data).__name__}.")
+        self.task, self.space, self.data, self.seed = task, space, data, seed
+        self.max_budget = _epochs("max_budget", max_budget)
+        self.programs: list[Program] = []
+        self.compile_seconds = self.train_seconds = 0.0
+        self._on_event = on_event or (lambda event: None)
+        self._schema = Schema.of(space, static=task.static, padded=task.padded)
+        self._devices = Devices(devices)
+        on_cpu = self._devices.devices[0].platform == "cpu"
+        self.chunk = chunk or (CPU_CHUNK if on_cpu else ACCELERATOR_CHUNK)
+        self.chunks = chunks_for(len(self._devices), self.chunk, slots)
+        self._buckets: dict[Structure, _Bucket] = {}
+        self._home: dict[int, Structure] = {}  # trial -> its bucket
+        self._done: dict[int, int] = {}  # trial -> epochs trained
+        self._configs: dict[int, dict] = {}
+        host = pop.arrays_of(data.x, data.y, data.train, data.validation)
+        with _float32():
+            self._arrays = self._devices.share(host)
+            self._key = self._devices.share(pop.key_words(seed))
+
+    # ------------------------------------------------------------------ training
+
+    def run(self, jobs: Sequence[Job], configs: Mapping[int, Mapping]) -> list[Report]:
+        """Train each job's trial up to its budget and evaluate it.
+
+        Args:
+            jobs: each names a trial once; `start` must be the epochs it has.
+            configs: trial -> its active parameters.
+
+        Returns:
+            A report a job, in the order of the jobs: every metric on the validation part
+            and `train_loss` (mean over the last epoch); FAILED where one is not finite.
+
+        Raises:
+            TrialError: a job that does not follow on its trial's state, or comes twice.
+            TaskError: a budget that is no whole number of epochs; a clone that does not fit.
+        """
+        jobs = list(jobs)
+        if not jobs:
+            return []
+        stops = np.array([_epochs(f"trial {j.trial}: stop", j.stop) for j in jobs], np.int32)
+        starts = np.array([_epochs(f"trial {j.trial}: start", j.start) for j in jobs], np.int32)
+        listed = [self._config(job, configs) for job in jobs]
+        groups: dict[Structure, list[int]] = {}
+        for i, structure in enumerate(self._schema.structures(listed)):
+            groups.setdefault(structure, []).append(i)
+        with _float32():
+            for structure in groups:
+                self._bucket(structure)
+            self._check(jobs, starts, stops, groups)
+            self._clone(jobs, groups)
+            reports: list[Report | None] = [None] * len(jobs)
+            for structure, members in groups.items():
+                bucket, index = self._buckets[structure], np.array(members)
+                values, active = self._schema.columns([listed[i] for i in members])
+                hp = Hyperparameters(
+                    values, active, np.full(len(members), bucket.steps, np.int32), structure
+                )
+                trials = np.array([jobs[i].trial for i in members], np.int32)
+                batch = _Batch(trials, starts[index], stops[index], hp)
+                for layout in pack(
+                    batch.stops - batch.starts,
+                    chunk=self.chunk,
+                    chunks=self.chunks,
+                    devices=len(self._devices),
+                ):
+                    for i, report in self._call(bucket, layout, batch):
+                        reports[members[i]] = report
+                self._home.update(dict.fromkeys(trials.tolist(), structure))
+        for job, config, stop in zip(jobs, listed, stops.tolist(), strict=True):
+            self._done[job.trial], self._configs[job.trial] = stop, config
+        return reports  # type: ignore[return-value]
+
+    def _call(self, bucket: _Bucket, layout: Layout, batch: _Batch) -> list[tuple[int, Report]]:
+        """One call of the programs: gather, train, evaluate, scatter, report."""
+        began, compiled = time.perf_counter(), self.compile_seconds
+        spread = lambda column: self._devices.put(column[layout.filled])  # noqa: E731
+        slot, lane = np.nonzero(layout.jobs >= 0)
+        index = layout.jobs[slot, lane]
+        trials = batch.trials[index].tolist()
+        on_device = spread(batch.trials)
+        hp = jax.tree.map(spread, batch.hp)
+        members = self._gather(bucket, layout, batch, on_device, hp)
+        members = bucket.programs.train(
+            members, layout, on_device, spread(batch.starts), hp, self._key, self._arrays
+        )
+        metrics = bucket.programs.evaluate(members, layout, hp, self._arrays)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(members)]
+        bucket.bank.write(trials, [leaf[slot, lane] for leaf in leaves])
+        table = {name: np.asarray(value)[slot, lane] for name, value in metrics.items()}
+        table["train_loss"] = np.asarray(members.loss)[slot, lane]
+        epochs = (batch.stops - batch.starts)[index]
+        seconds = time.perf_counter() - began - (self.compile_seconds - compiled)
+        self.train_seconds += seconds
+        total = int(epochs.sum())
+        self._on_event(Event("trained", bucket.name, seconds, len(index), total))
+        share = seconds * (epochs / total if total else np.full(len(index), 1 / len(index)))
+        return list(
+            zip(index.tolist(), _reports(trials, batch.stops[index], table, share,
+                                         epochs * len(self.data.train)), strict=True)
+        )  # fmt: skip
+
+    def _gather(
+        self, bucket: _Bucket, layout: Layout, batch: _Batch, trials: Any, hp: Any
+    ) -> pop.Member:
+        """Members in the layout's slots, on the devices: kept ones, and fresh ones."""
+        known = np.array([trial in bucket.bank for trial in batch.trials.tolist()])
+        kept = known[layout.filled] & (layout.jobs >= 0).any(1, keepdims=True)
+        used = (layout.jobs >= 0).any(1)
+        if not kept.any():
+            return bucket.programs.init(layout, trials, hp, self._key)
+        if kept[used].all():
+            leaves = [
+                np.zeros((*layout.jobs.shape, *shape), dtype) for shape, dtype in bucket.bank.shapes
+            ]
+        else:
+            fresh = bucket.programs.init(layout, trials, hp, self._key)
+            leaves = [np.array(leaf) for leaf in jax.tree.leaves(fresh)]
+        slot, lane = np.nonzero(kept)
+        rows = bucket.bank.read(batch.trials[layout.filled[slot, lane]].tolist())
+        for leaf, row in zip(leaves, rows, strict=True):
+            leaf[slot, lane] = row
+        return self._devices.put(jax.tree.unflatten(bucket.bank.structure, leaves))
+
+    # ------------------------------------------------------------------ buckets
+
+    def _bucket(self, structure: Structure) -> _Bucket:
+        if structure not in self._buckets:
+            size = self.task.batch_size
+            size = structure.static[size] if isinstance(size, str) else size
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise TaskError(f"batch size: expected a positive integer, got {size!r}.")
+            programs = Programs(
+                self.task, self._schema.key, structure, _shapes(self._arrays), self._devices,
+                chunk=self.chunk, chunks=self.chunks, batch_size=int(size),
+                compiled=self._note,
+            )  # fmt: skip
+            self._check_outputs(programs)
+            steps = self.max_budget * pop.steps_per_epoch(len(self.data.train), int(size))
+            fixed = {**structure.static, **structure.ceiling}
+            name = ", ".join(f"{n}={v}" for n, v in fixed.items()) or "all"
+            self._buckets[structure] = _Bucket(
+                programs, Bank(programs.member_shapes()), steps, name
+            )
+        return self._buckets[structure]
+
+    def _check_outputs(self, programs: Programs) -> None:
+        outputs = programs.output_shape()
+        uses = any(name in ("accuracy", "error", "cross_entropy") for name, _ in self.task.metrics)
+        if uses and self.data.classes is None:
+            raise DataError(
+                "y holds real targets, but the task's metrics count classes; give integer "
+                "labels, or metrics such as 'rmse'."
+            )
+        if uses and hasattr(outputs, "shape") and outputs.shape[-1] < self.data.classes:
+            raise DataError(
+                f"y has labels up to {self.data.classes - 1}, the model has {outputs.shape[-1]} "
+                f"outputs; build it with {self.data.classes}."
+            )
+
+    def _note(self, kind: str, name: str, program: Program | None = None, new: bool = True) -> None:
+        if program is None:
+            self._on_event(Event("compiling", f"{kind} {name}".strip()))
+            return
+        if all(program is not known for known in self.programs):
+            self.programs.append(program)
+        seconds = program.lower_seconds + program.compile_seconds
+        if new:
+            self.compile_seconds += seconds
+        self._on_event(Event("compiled" if new else "reused", program.name, seconds * new))
+
+    # ------------------------------------------------------------------ checks and clones
+
+    def _config(self, job: Job, configs: Mapping[int, Mapping]) -> dict:
+        if job.trial not in configs:
+            raise TrialError(f"trial {job.trial}: no configuration given; add it to configs.")
+        return dict(configs[job.trial])
+
+    def _check(self, jobs: list[Job], starts: Any, stops: Any, groups: Mapping) -> None:
+        seen: set[int] = set()
+        for job, start, stop in zip(jobs, starts.tolist(), stops.tolist(), strict=True):
+            if job.trial in seen:
+                raise TrialError(f"trial {job.trial}: two jobs in one call; merge them.")
+            seen.add(job.trial)
+            source = job.trial if job.clone_of is None else job.clone_of
+            have = self._done.get(source, 0)
+            if start != have:
+                raise TrialError(
+                    f"trial {source}: the job starts at {start} epochs, its state has {have}; "
+                    "jobs resume, give start as the last budget reached."
+                )
+            if not start <= stop <= self.max_budget:
+                raise TrialError(
+                    f"trial {job.trial}: stop={stop} must lie between start={start} and "
+                    f"max_budget={self.max_budget}."
+                )
+        for structure, members in groups.items():
+            for i in members:
+                home = self._home.get(jobs[i].trial, structure)
+                if jobs[i].clone_of is None and home != structure:
+                    raise TrialError(
+                        f"trial {jobs[i].trial}: its configuration changed to another bucket "
+                        f"({self._buckets[structure].name}); start a new trial."
+                    )
+
+    def _clone(self, jobs: list[Job], groups: Mapping[Structure, list[int]]) -> None:
+        """Copy donors' states before anything is trained."""
+        copies = []
+        for structure, members in groups.items():
+            bank = self._buckets[structure].bank
+            for i in members:
+                if jobs[i].clone_of is None:
+                    continue
+                donor = self._buckets[self._where(jobs[i].clone_of)].bank
+                if donor.shapes != bank.shapes:
+                    raise TaskError(
+                        f"trial {jobs[i].trial}: cannot start from trial {jobs[i].clone_of}, whose "
+                        "parameters have other shapes; clone within a bucket."
+                    )
+                copies.append((bank, jobs[i].trial, donor.read([jobs[i].clone_of])))
+        for bank, trial, leaves in copies:
+            bank.write([trial], leaves)
+
+    def _where(self, trial: int) -> Structure:
+        if trial not in self._home:
+            raise TrialError(f"trial {trial}: no state is kept of it; train it first.")
+        return self._home[trial]
+
+    # ------------------------------------------------------------------ states
+
+    @property
+    def kept(self) -> list[int]:
+        """Trials whose state is kept, in order."""
+        return sorted(self._home)
+
+    def keep(self, trials: Iterable[int]) -> None:
+        """Forget every trial but these."""
+        wanted = set(trials)
+        self.drop([trial for trial in self._home if trial not in wanted])
+
+    def drop(self, trials: Iterable[int]) -> None:
+        """Forget the states of these trials; unknown ones are ignored."""
+        for trial in trials:
+            if trial in self._home:
+                self._buckets[self._home.pop(trial)].bank.drop(trial)
+                del self._done[trial], self._configs[trial]
+
+    def state_arrays(self, trials: Iterable[int]) -> tuple[dict[str, np.ndarray], dict]:
+        """States as flat arrays and a JSON-able description, for a checkpoint.
+
+        Training continues from :meth:`restore` bit for bit, given the same number of
+        devices and the same chunk.
+        """
+        groups: dict[Structure, list[int]] = {}
+        for trial in trials:
+            groups.setdefault(self._where(trial), []).append(trial)
+        arrays, listed = {}, []
+        for b, (structure, members) in enumerate(groups.items()):
+            bank = self._buckets[structure].bank
+            for name, leaf in zip(bank.names, bank.read(members), strict=True):
+                arrays[f"{b}/{name}"] = leaf
+            listed.append({"trials": members, "epochs": [self._done[t] for t in members]})
+        meta = {
+            "format": _FORMAT, "seed": self.seed, "max_budget": self.max_budget,
+            "chunk": self.chunk, "devices": len(self._devices), "buckets": listed,
+        }  # fmt: skip
+        return arrays, meta
+
+    def restore(
+        self, arrays: Mapping[str, np.ndarray], meta: Mapping, configs: Mapping[int, Mapping]
+    ) -> None:
+        """Take over what :meth:`state_arrays` gave.
+
+        Raises:
+            TaskError: another seed, budget, or shapes of another model.
+        """
+        for name, mine in (("seed", self.seed), ("max_budget", self.max_budget)):
+            if meta[name] != mine:
+                raise TaskError(
+                    f"restore: the states are of a run with {name}={meta[name]}, this one has "
+                    f"{mine}; use the same."
+                )
+        for b, entry in enumerate(meta["buckets"]):
+            trials = [int(trial) for trial in entry["trials"]]
+            listed = [dict(configs[trial]) for trial in trials]
+            structure = self._schema.structures(listed[:1])[0]
+            with _float32():
+                bank = self._bucket(structure).bank
+            leaves = [np.asarray(arrays[f"{b}/{name}"]) for name in bank.names]
+            for name, leaf, (shape, dtype) in zip(bank.names, leaves, bank.shapes, strict=True):
+                if leaf.shape != (len(trials), *shape) or leaf.dtype != dtype:
+                    raise TaskError(
+                        f"restore: {name} is {leaf.dtype}{leaf.shape[1:]}, the task's is "
+                        f"{dtype}{shape}; use the task of the checkpoint."
+                    )
+            bank.write(trials, leaves)
+            for trial, epochs, config in zip(trials, entry["epochs"], listed, strict=True):
+                self._home[trial], self._done[trial] = structure, int(epochs)
+                self._configs[trial] = config
+
+    # ------------------------------------------------------------------ models
+
+    def params(self, trial: int) -> Any:
+        """The trial's parameters as the task made them, NumPy arrays.
+
+        Padded to the bucket's ceilings: units beyond the true width are zeros, layers
+        beyond the true depth are there and unused. They go back into the same module.
+        """
+        return self._member(trial).params
+
+    def state(self, trial: int) -> Any:
+        """The trial's other collections (batch statistics), NumPy arrays."""
+        return self._member(trial).state
+
+    def predict(self, trial: int, x: Any) -> np.ndarray:
+        """Outputs of one trial's model for `x[n, ...]` as the user has it (not normalised)."""
+        x = self.data.transform(x)
+        bucket = self._buckets[self._where(trial)]
+        _, size = pop.evaluation_batches(len(self.data.validation))
+        with _float32():
+            program = bucket.programs.predict(size)
+            member, hp = self._member(trial), self._scalars(trial)
+            parts = []
+            for begin in range(0, len(x), size):
+                part = x[begin : begin + size]
+                padded = np.zeros((size, *x.shape[1:]), x.dtype)
+                padded[: len(part)] = part
+                parts.append(np.asarray(program(member, hp, padded))[: len(part)])
+        return np.concatenate(parts)
+
+    def test(self, trial: int) -> dict[str, float]:
+        """Every metric on the test part, once: see :class:`TestSplit`.
+
+        Raises:
+            TestDataTouched: the test part was used before.
+        """
+        bucket = self._buckets[self._where(trial)]
+        count = len(self.data.test)
+        if self.data.test.touched or not count:
+            self.data.test.take()  # raises, before anything is compiled
+        with _float32():
+            rest = np.zeros((count, *self.data.x.shape[1:]), self.data.x.dtype)
+            blank = np.zeros((count, *self.data.y.shape[1:]), self.data.y.dtype)
+            program = bucket.programs.test(_test_arrays(rest, blank))
+            x, y = self.data.test.take()
+            arrays = _test_arrays(self.data.transform(x), y)
+            metrics = program(self._member(trial), self._scalars(trial), arrays)
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _member(self, trial: int) -> pop.Member:
+        return self._buckets[self._where(trial)].bank.member(trial)
+
+    def _scalars(self, trial: int) -> Hyperparameters:
+        structure = self._where(trial)
+        values, active = self._schema.columns([self._configs[trial]])
+        first = lambda columns: {name: column[0] for name, column in columns.items()}  # noqa: E731
+        steps = np.int32(self._buckets[structure].steps)
+        return Hyperparameters(first(values), first(active), steps, structure)
+
+    # ------------------------------------------------------------------ plan
+
+    def plan(self, configs: Sequence[Mapping] | Mapping[int, Mapping]) -> Plan:
+        """Buckets, memory and call shape for these configurations; compiles nothing."""
+
+        def member_bytes(structure: Structure) -> int:
+            with _float32():
+                shapes = self._bucket(structure).bank.shapes
+            return sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
+
+        return Plan.of(
+            self.task, self.space, configs, devices=len(self._devices), chunk=self.chunk,
+            slots=self.chunk * self.chunks * len(self._devices), member_bytes=member_bytes,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Jobs of one bucket as columns `[N]`."""
+
+    trials: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
+    hp: Hyperparameters
+
+
+def _reports(
+    trials: Sequence[int], stops: np.ndarray, table: Mapping[str, np.ndarray],
+    seconds: np.ndarray, examples: np.ndarray,
+) -> list[Report]:  # fmt: skip
+    names = list(table)
+    columns = np.stack([table[name] for name in names], axis=1).astype(np.float64)
+    finite = np.isfinite(columns).all(axis=1)
+    return [
+        Report(
+            trial=trial,
+            budget=float(stop),
+            metrics=dict(zip(names, row, strict=True)),
+            status=Status.DONE if good else Status.FAILED,
+            seconds=took,
+            examples=float(seen),
+        )
+        for trial, stop, row, good, took, seen in zip(
+            trials, stops.tolist(), columns.tolist(), finite.tolist(), seconds.tolist(),
+            examples.tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _epochs(what: str, budget: float) -> int:
+    if not math.isfinite(budget) or budget != int(budget) or budget < 0:
+        raise TaskError(
+            f"{what}: the budget is in whole epochs, got {budget!r}; choose the smallest budget "
+            "and the reduction factor so that every rung is whole."
+        )
+    return int(budget)
+
+
+def _float32() -> Any:
+    """Training is float32, whatever the caller's precision."""
+    return jax.enable_x64(False)
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
+
+
+def _test_arrays(x: np.ndarray, y: np.ndarray) -> pop.Arrays:
+    return pop.arrays_of(x, y, np.zeros(1, np.int32), np.arange(len(x), dtype=np.int32))

@@ -1,0 +1,128 @@
+"""Linen layers whose width and dropout rate are data.
+
+A member of true width w lives in arrays of a larger, static width. Three rules keep it
+the narrow model, to rounding: weights outside the true block are zero, activations are
+masked after every nonlinearity (so the gradient of those weights is zero too, and zero
+weights stay zero under decay, momentum, Adam and Lion), and statistics over features are
+taken over the true count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+# The smallest keep probability that is divided by: a rate of 1 gives zeros, never NaN.
+SMALLEST_KEEP = 1e-6
+
+
+def mask_units(x: jax.Array, width: Any) -> jax.Array:
+    """Zero the last axis from `width` (traced) on; unchanged if `width` is None.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from bojax.training.layers import mask_units
+        >>> mask_units(jnp.ones(4), 3).tolist()
+        [1.0, 1.0, 1.0, 0.0]
+    """
+    if width is None:
+        return x
+    return jnp.where(jnp.arange(x.shape[-1], dtype=jnp.int32) < width, x, 0)
+
+
+class Dropout(linen.Module):
+    """Dropout whose rate is traced: `flax.linen.Dropout` needs a Python number.
+
+    Bitwise the formula `where(bernoulli(key, 1 - rate), x / (1 - rate), 0)` for the same key.
+
+    Args:
+        rate: share of units set to zero, in [0, 1].
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from bojax.training.layers import Dropout
+        >>> y = Dropout(jnp.float32(0.5)).apply(
+        ...     {}, jnp.ones(1000), train=True, rngs={"dropout": jax.random.key(0)})
+        >>> sorted(set(y.tolist()))
+        [0.0, 2.0]
+    """
+
+    rate: Any
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        if not train:
+            return x
+        keep = jnp.asarray(1.0 - self.rate, x.dtype)
+        uniform = jax.random.uniform(self.make_rng("dropout"), x.shape, x.dtype)
+        return jnp.where(uniform < keep, x / jnp.maximum(keep, SMALLEST_KEEP), 0)
+
+
+class Dense(linen.Module):
+    """An affine map between padded widths, drawn as its narrow self.
+
+    Weights are uniform with variance 1 / (true fan-in) (LeCun et al., 1998, "Efficient
+    BackProp", eq. 16), zero outside the true block; biases are zero.
+
+    Args:
+        features: outputs, static (padded).
+        inputs: true number of inputs, traced, or None for all.
+        width: true number of outputs, traced, or None for all.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from bojax.training.layers import Dense
+        >>> variables = Dense(8, inputs=3, width=5).init(jax.random.key(0), jnp.ones((1, 4)))
+        >>> int((variables["params"]["kernel"] != 0).sum())
+        15
+    """
+
+    features: int
+    inputs: Any = None
+    width: Any = None
+
+    @linen.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", self._kernel, (x.shape[-1], self.features))
+        bias = self.param("bias", linen.initializers.zeros, (self.features,))
+        return x @ kernel + bias
+
+    def _kernel(self, key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+        fan_in = jnp.asarray(shape[0] if self.inputs is None else self.inputs, jnp.float32)
+        drawn = jax.random.uniform(key, shape, jnp.float32, -1.0, 1.0)
+        drawn = mask_units(drawn * jnp.sqrt(3.0 / fan_in), self.width)
+        return drawn if self.inputs is None else mask_units(drawn.T, self.inputs).T
+
+
+class LayerNorm(linen.Module):
+    """Layer normalisation over the true width (Ba et al., 2016), masked beyond it.
+
+    Args:
+        width: true number of features, traced, or None for all.
+        epsilon: added to the variance, as in `flax.linen.LayerNorm`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from bojax.training.layers import LayerNorm
+        >>> y, _ = LayerNorm(width=2).init_with_output(
+        ...     jax.random.key(0), jnp.array([1.0, 3.0, 0.0, 0.0]))
+        >>> y.round(3).tolist()
+        [-1.0, 1.0, 0.0, 0.0]
+    """
+
+    width: Any = None
+    epsilon: float = 1e-6
+
+    @linen.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[-1],)
+        scale = self.param("scale", linen.initializers.ones, shape)
+        bias = self.param("bias", linen.initializers.zeros, shape)
+        count = jnp.asarray(x.shape[-1] if self.width is None else self.width, x.dtype)
+        mean = mask_units(x, self.width).sum(-1, keepdims=True) / count
+        centred = mask_units(x - mean, self.width)
+        variance = jnp.square(centred).sum(-1, keepdims=True) / count
+        return mask_units(centred * jax.lax.rsqrt(variance + self.epsilon) * scale + bias, self.width)

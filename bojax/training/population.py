@@ -1,0 +1,235 @@
+"""Many members trained by one program: the pure functions that are compiled.
+
+A population is a pytree whose leaves begin with `[chunks, C]`. Each device runs a
+`fori_loop` over its chunks of C vmapped members with a traced number of active chunks, so
+one program serves every population size and every rung. All randomness is keyed on
+(trial, epoch or step), never on a slot.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bojax.training.hyper import Hyperparameters
+from bojax.training.metrics import call
+from bojax.training.task import Batch, Task
+
+# Streams drawn from a trial's key.
+_INIT, _ORDER, _STEP = 0, 1, 2
+_EVALUATED_AT_ONCE = 256  # examples a member predicts in one batch: bounds the activations
+
+
+class Member(NamedTuple):
+    """What training changes: parameters, other collections, optimiser state, train loss."""
+
+    params: Any
+    state: Any
+    optimizer: Any
+    loss: Any
+
+
+class Arrays(NamedTuple):
+    """Data on the device: `x[N, ...]`, `y[N, ...]`, indices of the parts, eval weights."""
+
+    x: Any
+    y: Any
+    train: Any
+    validation: Any  # padded to whole evaluation batches
+    weight: Any  # 0 where `validation` is padding
+
+
+def arrays_of(x: Any, y: Any, train: np.ndarray, validation: np.ndarray) -> Arrays:
+    """NumPy arrays as the programs take them."""
+    batches, size = evaluation_batches(len(validation))
+    padded = np.zeros(batches * size, np.int32)
+    padded[: len(validation)] = validation
+    weight = (np.arange(batches * size) < len(validation)).astype(np.float32)
+    return Arrays(x, y, train.astype(np.int32), padded, weight)
+
+
+def evaluation_batches(count: int) -> tuple[int, int]:
+    """How many batches, of how many examples, evaluate so many examples."""
+    batches = -(-count // _EVALUATED_AT_ONCE)
+    return batches, -(-count // batches // 8) * 8
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Optimisation steps an epoch takes; the last batch is padded."""
+    return -(-examples // batch_size)
+
+
+def key_words(seed: int) -> np.ndarray:
+    """The words of `jax.random.key(seed)`, made without JAX."""
+    return np.array([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
+
+
+def _stream(run_key: Any, trial: Any, stream: int) -> Any:
+    key = jax.random.wrap_key_data(run_key, impl="threefry2x32")
+    return jax.random.fold_in(jax.random.fold_in(key, trial), stream)
+
+
+# ------------------------------------------------------------------------ one member
+
+
+def init_member(task: Task, run_key: Any, trial: Any, hp: Hyperparameters, example: Any) -> Member:
+    """A fresh member; `example` has the shape and dtype of one `x`."""
+    example = jnp.zeros((1, *example.shape), example.dtype)
+    params, state = task.init(_stream(run_key, trial, _INIT), hp, example)
+    optimizer = task.optimizer(hp).init(params)
+    return Member(params, state, optimizer, jnp.zeros((), jnp.float32))
+
+
+def train_step(task: Task, carry: tuple, batch: Batch, hp: Hyperparameters, key: Any) -> tuple:
+    """One optimisation step: `(params, state, optimizer state) -> same, loss`."""
+    import optax
+
+    if task.step is not None:
+        return task.step(carry, batch, hp, key)
+    params, state, optimizer = carry
+    gradient = jax.value_and_grad(task.loss, has_aux=True)
+    (loss, state), grads = gradient(params, state, batch, hp, key)
+    updates, optimizer = task.optimizer(hp).update(grads, optimizer, params)
+    return (optax.apply_updates(params, updates), state, optimizer), loss
+
+
+def epoch_order(run_key: Any, trial: Any, epoch: Any, examples: int) -> Any:
+    """A permutation of the training examples, int32 `[examples]`."""
+    key = jax.random.fold_in(_stream(run_key, trial, _ORDER), epoch)
+    return jnp.argsort(jax.random.bits(key, (examples,))).astype(jnp.int32)
+
+
+def batch_at(arrays: Arrays, order: Any, position: Any, batch_size: int) -> Batch:
+    """Step `position` of an epoch; the last batch repeats examples, with weight 0."""
+    examples = arrays.train.shape[0]
+    places = position * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
+    index = arrays.train[order[places % examples]]
+    return Batch(arrays.x[index], arrays.y[index], (places < examples).astype(jnp.float32))
+
+
+def train_member(
+    task: Task,
+    batch_size: int,
+    member: Member,
+    run_key: Any,
+    trial: Any,
+    start: Any,
+    epochs: Any,
+    hp: Hyperparameters,
+    arrays: Arrays,
+) -> Member:
+    """Train for `epochs` more epochs after `start` done ones; the loss is the last epoch's."""
+    examples = arrays.train.shape[0]
+    steps = steps_per_epoch(examples, batch_size)
+    step_key = _stream(run_key, trial, _STEP)
+
+    def epoch_body(e: Any, member: Member) -> Member:
+        epoch = start + e
+        order = epoch_order(run_key, trial, epoch, examples)
+
+        def step_body(s: Any, carry: tuple) -> tuple:
+            inner, total = carry
+            batch = batch_at(arrays, order, s, batch_size)
+            key = jax.random.fold_in(step_key, epoch * steps + s)
+            inner, loss = train_step(task, inner, batch, hp, key)
+            return inner, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
+
+        carry = ((member.params, member.state, member.optimizer), jnp.zeros((), jnp.float32))
+        inner, total = jax.lax.fori_loop(0, steps, step_body, carry)
+        return Member(*inner, total / examples)
+
+    return jax.lax.fori_loop(0, epochs, epoch_body, member)
+
+
+def evaluate_member(task: Task, member: Member, hp: Hyperparameters, arrays: Arrays) -> dict:
+    """Every metric on the validation part: name -> float32 scalar."""
+    count = arrays.validation.shape[0]
+    batches, size = evaluation_batches(count)
+
+    def sums(b: Any) -> dict:
+        index = jax.lax.dynamic_slice_in_dim(arrays.validation, b * size, size)
+        weight = jax.lax.dynamic_slice_in_dim(arrays.weight, b * size, size)
+        outputs = task.predict(member.params, member.state, arrays.x[index], hp)
+        return {
+            name: call(metric.accumulate, outputs, arrays.y[index], weight, hp=hp)
+            for name, metric in task.metrics
+        }
+
+    def body(b: Any, total: dict) -> dict:
+        return jax.tree.map(jnp.add, total, sums(b))
+
+    shapes = jax.eval_shape(sums, jax.ShapeDtypeStruct((), jnp.int32))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    total = jax.lax.fori_loop(0, batches, body, zeros)
+    return {
+        name: jnp.asarray(metric.finalise(total[name]), jnp.float32)
+        for name, metric in task.metrics
+    }
+
+
+# ------------------------------------------------------------------------ one device
+
+
+def _over_chunks(one_chunk: Any, active: Any, result: Any, *columns: Any) -> Any:
+    """`result[i] = one_chunk(result[i], columns[i]...)` for the first `active` chunks."""
+
+    def body(i: Any, result: Any) -> Any:
+        at = lambda tree: jax.tree.map(  # noqa: E731
+            lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), tree
+        )
+        chunk = one_chunk(at(result), *(at(column) for column in columns))
+        return jax.tree.map(
+            lambda leaf, new: jax.lax.dynamic_update_index_in_dim(leaf, new, i, 0), result, chunk
+        )
+
+    return jax.lax.fori_loop(0, active[0], body, result)
+
+
+def init_chunks(task: Task, example: jax.ShapeDtypeStruct) -> Any:
+    """`(active[1], trials[K, C], hp, run_key) -> Member[K, C, ...]`."""
+
+    def initialise(active: Any, trials: Any, hp: Any, run_key: Any) -> Member:
+        def chunk(_: Any, trials: Any, hp: Any) -> Member:
+            return jax.vmap(lambda t, h: init_member(task, run_key, t, h, example))(trials, hp)
+
+        first = jax.tree.map(lambda leaf: leaf[0], hp)
+        shapes = jax.eval_shape(chunk, None, trials[0], first)
+        empty = jax.tree.map(lambda s: jnp.zeros((trials.shape[0], *s.shape), s.dtype), shapes)
+        return _over_chunks(chunk, active, empty, trials, hp)
+
+    return initialise
+
+
+def train_chunks(task: Task, batch_size: int) -> Any:
+    """`(members, active[1], trials, starts[K, C], epochs[K], hp, run_key, arrays) -> members`."""
+
+    def train(
+        members: Member, active: Any, trials: Any, starts: Any, epochs: Any, hp: Any,
+        run_key: Any, arrays: Arrays,
+    ) -> Member:  # fmt: skip
+        def chunk(part: Member, trials: Any, starts: Any, epochs: Any, hp: Any) -> Member:
+            one = lambda m, t, s, h: train_member(  # noqa: E731
+                task, batch_size, m, run_key, t, s, epochs, h, arrays
+            )
+            return jax.vmap(one)(part, trials, starts, hp)
+
+        return _over_chunks(chunk, active, members, trials, starts, epochs, hp)
+
+    return train
+
+
+def evaluate_chunks(task: Task) -> Any:
+    """`(members, active[1], hp, arrays) -> {name: float32[K, C]}`."""
+
+    def evaluate(members: Member, active: Any, hp: Any, arrays: Arrays) -> dict:
+        def chunk(_: dict, part: Member, hp: Any) -> dict:
+            return jax.vmap(lambda m, h: evaluate_member(task, m, h, arrays))(part, hp)
+
+        shape = members.loss.shape
+        empty = {name: jnp.full(shape, jnp.nan, jnp.float32) for name, _ in task.metrics}
+        return _over_chunks(chunk, active, empty, members, hp)
+
+    return evaluate

@@ -176,7 +176,9 @@ class Hyperparameters:
 
     def get(self, name: str, default: Any = None) -> Any:
         """`hp[name]`, or the default where the space has no such parameter."""
-        return self[name] if name in self else default
+        if name not in self:
+            return default
+        return self[name]
 
     @property
     def ceiling(self) -> Mapping[str, int]:

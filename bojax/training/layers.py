@@ -125,4 +125,5 @@ class LayerNorm(linen.Module):
         mean = mask_units(x, self.width).sum(-1, keepdims=True) / count
         centred = mask_units(x - mean, self.width)
         variance = jnp.square(centred).sum(-1, keepdims=True) / count
-        return mask_units(centred * jax.lax.rsqrt(variance + self.epsilon) * scale + bias, self.width)
+        normal = centred * jax.lax.rsqrt(variance + self.epsilon)
+        return mask_units(normal * scale + bias, self.width)

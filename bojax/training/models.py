@@ -42,8 +42,8 @@ class MLP(linen.Module):
         >>> import jax, jax.numpy as jnp
         >>> from bojax.training.models import MLP
         >>> model = MLP(outputs=3, width=jnp.int32(5), max_width=8, depth=2)
-        >>> variables = model.init(jax.random.key(0), jnp.ones((1, 4)))
-        >>> variables["params"]["hidden_1"]["kernel"].shape
+        >>> shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((1, 4)))
+        >>> shapes["params"]["hidden_1"]["kernel"].shape
         (8, 8)
     """
 

@@ -79,107 +79,80 @@ def fused(
     import optax
 
     names = (kind,) if isinstance(kind, str) else tuple(kinds)
-    code = 0 if isinstance(kind, str) else kind
     for name in names:
         if name not in KINDS:
             raise TaskError(f"fused: no kind {name!r}; expected one of {list(KINDS)}.")
-    has_first = any(name in _FIRST for name in names)
-    has_second = any(name in _SECOND for name in names)
-    pick = _picker(names, code)
-    # 1 - beta is a datum of its own: formed in double where beta is a Python number, since
-    # 1 - float32(0.999) is off by 1.3e-5, and optax forms it so too.
-    one, beta, one_less_beta = 1.0, beta1, 1.0 - beta1
-    b1 = pick(lambda n: {"momentum": momentum}.get(n, beta if n in _FIRST else 0.0))
-    c1 = pick(lambda n: one_less_beta if n in _FIRST and n != "momentum" else one)
-    second = {n: BETA2.get(n, 0.0) if beta2 is None else beta2 for n in names}
-    b2, c2 = pick(lambda n: second[n]), pick(lambda n: 1.0 - second[n])
-    is_kind = {n: pick(lambda m, n=n: m == n, bool) for n in names}
-    any_of = lambda group: _any([is_kind[n] for n in names if n in group])  # noqa: E731
-    decay = pick(lambda n: weight_decay if n in _DECAYED else 0.0)
+    pick = _picker(names, 0 if isinstance(kind, str) else kind)
+    chosen = {name: pick({name: True}, False, bool) for name in names}
+    beta2s = {name: BETA2.get(name, 0.0) if beta2 is None else beta2 for name in names}
+    # 1 - beta is a datum of its own, formed in double where beta is a Python number, as in
+    # optax: 1 - float32(0.999) is off by 1.3e-5.
+    b1 = pick(dict.fromkeys(_FIRST, beta1) | {"momentum": momentum}, 0.0)
+    c1 = pick(dict.fromkeys(_FIRST, 1.0 - beta1) | {"momentum": 1.0}, 0.0)
+    b2 = pick(beta2s, 0.0)
+    c2 = pick({name: 1.0 - value for name, value in beta2s.items()}, 0.0)
+    decay = pick(dict.fromkeys(_DECAYED, weight_decay), 0.0)
+
+    def first_moment(g: Any, m: Any) -> tuple:
+        """The new slot, and the mean that steers."""
+        mean = b1 * m + c1 * g
+        if "lion" not in chosen:
+            return mean, mean
+        return jnp.where(chosen["lion"], b2 * m + c2 * g, mean), mean
+
+    def direction(g: Any, mean: Any, v: Any, count: Any) -> Any:
+        """Before the decay and the learning rate."""
+        result = g
+        if "momentum" in chosen:
+            ahead = jnp.where(nesterov, g + b1 * mean, mean)
+            result = jnp.where(chosen["momentum"], ahead, result)
+        if "lion" in chosen:
+            result = jnp.where(chosen["lion"], jnp.sign(mean), result)
+        if "rmsprop" in chosen:  # its bias is not corrected
+            result = jnp.where(chosen["rmsprop"], g * jax.lax.rsqrt(v + epsilon), result)
+        for name in ("adam", "adamw"):
+            if name in chosen:
+                corrected = jnp.sqrt(v / (1.0 - b2**count)) + epsilon
+                adam = mean / (1.0 - b1**count) / corrected
+                result = jnp.where(chosen[name], adam, result)
+        return result
 
     def init(params: Any) -> FusedState:
-        zeros = lambda: jax.tree.map(jnp.zeros_like, params)  # noqa: E731
-        return FusedState(
-            jnp.zeros((), jnp.int32),
-            zeros() if has_first else None,
-            zeros() if has_second else None,
-        )
+        def slot(needed: tuple) -> Any:
+            used = any(name in needed for name in names)
+            return jax.tree.map(jnp.zeros_like, params) if used else None
+
+        return FusedState(jnp.zeros((), jnp.int32), slot(_FIRST), slot(_SECOND))
 
     def update(grads: Any, state: FusedState, params: Any = None) -> tuple:
-        count = state.count + 1
         rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
-        steps = count.astype(jnp.float32)
-        # RMSprop does not correct its bias.
-        correct1 = 1.0 - jnp.asarray(beta1, jnp.float32) ** steps
-        correct2 = 1.0 - b2**steps
-
-        def leaf(g: Any, p: Any, m: Any, v: Any) -> tuple:
-            direction = g
-            if has_first:
-                kept = b1 * m + c1 * g
-                if "momentum" in names:
-                    ahead = jnp.where(nesterov, g + b1 * kept, kept)
-                    direction = _where(is_kind["momentum"], ahead, direction)
-                if "lion" in names:  # the sign of one mean, the memory of another
-                    direction = _where(is_kind["lion"], jnp.sign(kept), direction)
-                    kept = _where(is_kind["lion"], b2 * m + c2 * g, kept)
-                m = kept
-            if has_second:
-                v = b2 * v + c2 * jnp.square(g)
-                if "rmsprop" in names:
-                    direction = _where(
-                        is_kind["rmsprop"], g * jax.lax.rsqrt(v + epsilon), direction
-                    )
-                if has_first:
-                    adam = (m / correct1) / (jnp.sqrt(v / correct2) + epsilon)
-                    direction = _where(any_of(("adam", "adamw")), adam, direction)
-            if any(n in _DECAYED for n in names):
-                direction = direction + decay * p
-            return -rate * direction, m, v
-
-        if params is None:
-            params = grads  # only decay reads them
-        nothing = jax.tree.map(lambda _: None, grads)
-        results = jax.tree.map(
-            leaf,
-            grads,
-            params,
-            state.first if has_first else grads,
-            state.second if has_second else grads,
-        )
-        del nothing
-        updates, first, slot = _unzip(grads, results)
-        return updates, FusedState(
-            count, first if has_first else None, slot if has_second else None
-        )
+        count = (state.count + 1).astype(jnp.float32)
+        first, second, mean = state.first, state.second, grads
+        if first is not None:
+            pairs = jax.tree.map(first_moment, grads, first)
+            first, mean = (_part(grads, pairs, i) for i in (0, 1))
+        if second is not None:
+            second = jax.tree.map(lambda g, v: b2 * v + c2 * jnp.square(g), grads, second)
+        slots = grads if second is None else second
+        updates = jax.tree.map(lambda g, m, v: direction(g, m, v, count), grads, mean, slots)
+        if any(name in _DECAYED for name in names):
+            updates = jax.tree.map(lambda u, p: u + decay * p, updates, params)
+        updates = jax.tree.map(lambda u: -rate * u, updates)
+        return updates, FusedState(state.count + 1, first, second)
 
     return optax.GradientTransformation(init, update)
 
 
 def _picker(names: Sequence[str], code: Any) -> Callable:
-    """`pick(value_of)`: the chosen kind's value; a Python value if there is one kind only."""
+    """`pick(values, otherwise)`: the chosen kind's value, a scalar array."""
 
-    def pick(value_of: Callable, dtype: Any = jnp.float32) -> Any:
-        values = [jnp.asarray(value_of(name), dtype) for name in names]
-        if len(values) == 1:
-            return values[0]
-        return jnp.stack(values)[code]
+    def pick(values: dict, otherwise: Any, dtype: Any = jnp.float32) -> Any:
+        listed = [jnp.asarray(values.get(name, otherwise), dtype) for name in names]
+        return listed[0] if len(listed) == 1 else jnp.stack(listed)[code]
 
     return pick
 
 
-def _any(flags: Sequence) -> Any:
-    found = jnp.asarray(False)
-    for flag in flags:
-        found = found | flag
-    return found
-
-
-def _where(flag: Any, yes: Any, no: Any) -> Any:
-    return jnp.where(flag, yes, no)
-
-
-def _unzip(like: Any, results: Any) -> tuple:
+def _part(like: Any, pairs: Any, i: int) -> Any:
     structure = jax.tree.structure(like)
-    leaves = structure.flatten_up_to(results)
-    return tuple(structure.unflatten(column) for column in zip(*leaves, strict=True))
+    return structure.unflatten([pair[i] for pair in structure.flatten_up_to(pairs)])

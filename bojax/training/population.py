@@ -102,6 +102,11 @@ def epoch_order(run_key: Any, trial: Any, epoch: Any, examples: int) -> Any:
     return jnp.argsort(jax.random.bits(key, (examples,))).astype(jnp.int32)
 
 
+def step_key(run_key: Any, trial: Any, step: Any) -> Any:
+    """The key of one optimisation step, counted from the start of training."""
+    return jax.random.fold_in(_stream(run_key, trial, _STEP), step)
+
+
 def batch_at(arrays: Arrays, order: Any, position: Any, batch_size: int) -> Batch:
     """Step `position` of an epoch; the last batch repeats examples, with weight 0."""
     examples = arrays.train.shape[0]
@@ -124,7 +129,6 @@ def train_member(
     """Train for `epochs` more epochs after `start` done ones; the loss is the last epoch's."""
     examples = arrays.train.shape[0]
     steps = steps_per_epoch(examples, batch_size)
-    step_key = _stream(run_key, trial, _STEP)
 
     def epoch_body(e: Any, member: Member) -> Member:
         epoch = start + e
@@ -133,7 +137,7 @@ def train_member(
         def step_body(s: Any, carry: tuple) -> tuple:
             inner, total = carry
             batch = batch_at(arrays, order, s, batch_size)
-            key = jax.random.fold_in(step_key, epoch * steps + s)
+            key = step_key(run_key, trial, epoch * steps + s)
             inner, loss = train_step(task, inner, batch, hp, key)
             return inner, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
 

@@ -1,0 +1,111 @@
+"""The reference: one configuration alone, a plain jitted step and a Python loop.
+
+What a population computes is held to this, and the benchmark's baselines are made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from bojax.training import population as pop
+from bojax.training.data import ArrayData
+from bojax.training.hyper import Hyperparameters
+from bojax.training.program import INIT_OPTIONS
+from bojax.training.task import Task
+
+
+class Solo:
+    """One trial, trained without a population.
+
+    It draws from the same streams as the trial of that number and seed in a
+    `LocalExecutor`, and computes the same, to rounding.
+
+    Args:
+        task, space, data: as for the executor.
+        config: the active parameters.
+        trial, seed: what its randomness is keyed on.
+        max_budget: epochs at the final budget.
+
+    Attributes:
+        member: its :class:`Member`, NumPy or JAX arrays.
+
+    Example:
+        >>> import bojax, jax.numpy as jnp, numpy as np, optax
+        >>> from bojax.training.solo import Solo
+        >>> task = bojax.Task(
+        ...     init=lambda key, hp, x: (jnp.zeros(x.shape[1]), {}),
+        ...     loss=lambda p, s, b, hp, key: (jnp.mean(b.weight * (b.x @ p - b.y) ** 2), s),
+        ...     predict=lambda p, s, x, hp: x @ p,
+        ...     optimizer=lambda hp: optax.sgd(hp["lr"]),
+        ...     metrics={"rmse": bojax.training.METRICS["rmse"]}, batch_size=30)
+        >>> space = bojax.Space({"lr": bojax.Float(1e-3, 1.0, log=True)})
+        >>> x = np.random.default_rng(0).normal(size=(50, 2))
+        >>> data = bojax.ArrayData(x, x @ [1.0, 2.0])
+        >>> solo = Solo(task, space, data, {"lr": 0.1}, trial=0, seed=0, max_budget=3)
+        >>> solo.train(3)
+        >>> sorted(solo.evaluate())
+        ['rmse', 'train_loss']
+    """
+
+    def __init__(
+        self, task: Task, space: Any, data: ArrayData, config: Mapping, *, trial: int = 0,
+        seed: int = 0, max_budget: int,
+    ) -> None:  # fmt: skip
+        self.task, self.trial, self.epoch = task, np.int32(trial), 0
+        size = task.batch_size
+        self.batch_size = config[size] if isinstance(size, str) else size
+        self.examples = len(data.train)
+        self.steps = pop.steps_per_epoch(self.examples, self.batch_size)
+        self.hp = Hyperparameters.of(
+            config, space, static=task.static, padded=task.padded, steps=max_budget * self.steps
+        )
+        self.arrays = pop.arrays_of(data.x, data.y, data.train, data.validation)
+        self._key = pop.key_words(seed)
+        with jax.enable_x64(False):
+            self.member = _init(task, self._key, self.trial, self.hp, data.x[0])
+
+    def train(self, epochs: int) -> None:
+        """Train for more epochs."""
+        with jax.enable_x64(False):
+            for _ in range(epochs):
+                self._epoch(np.int32(self.epoch))
+                self.epoch += 1
+
+    def _epoch(self, epoch: np.int32) -> None:
+        order = _order(self._key, self.trial, epoch, self.examples)
+        carry, total = self.member[:3], 0.0
+        for s in range(self.steps):
+            carry, loss, weight = _step(
+                self.task, self.batch_size, carry, self._key, self.trial, epoch, np.int32(s),
+                order, self.hp, self.arrays,
+            )  # fmt: skip
+            total += float(loss) * float(weight)
+        self.member = pop.Member(*carry, np.float32(total / self.examples))
+
+    def evaluate(self) -> dict[str, float]:
+        """Every metric on the validation part, and `train_loss`."""
+        with jax.enable_x64(False):
+            metrics = _evaluate(self.task, self.member, self.hp, self.arrays)
+        return {n: float(v) for n, v in {**metrics, "train_loss": self.member.loss}.items()}
+
+
+_init = jax.jit(pop.init_member, static_argnums=0, compiler_options=INIT_OPTIONS)
+_order = jax.jit(pop.epoch_order, static_argnums=3)
+_evaluate = jax.jit(pop.evaluate_member, static_argnums=0)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _step(
+    task: Task, batch_size: int, carry: tuple, run_key: Any, trial: Any, epoch: Any, s: Any,
+    order: Any, hp: Hyperparameters, arrays: pop.Arrays,
+) -> tuple:  # fmt: skip
+    batch = pop.batch_at(arrays, order, s, batch_size)
+    steps = pop.steps_per_epoch(order.shape[0], batch_size)
+    key = pop.step_key(run_key, trial, epoch * steps + s)
+    carry, loss = pop.train_step(task, carry, batch, hp, key)
+    return carry, loss, batch.weight.sum()

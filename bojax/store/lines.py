@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +10,10 @@ import numpy as np
 
 from bojax.history import History, Status, empty_history
 
-ARRAYS = {
+# SQL would lose the bits of a NaN and the sign of a zero, so numbers are bytes as well.
+LEAVES = {
+    "count": "<f8",
+    "cost": "<f8",
     "rows": "<f8",
     "values": "<f8",
     "variance": "<f8",
@@ -19,7 +21,6 @@ ARRAYS = {
     "tag": "<i4",
     "raw": "<f8",
 }
-SCALARS = ("count", "cost")
 
 Key = tuple[int, int]  # trial, and which of its lines
 
@@ -30,17 +31,13 @@ def lines_of(history: History) -> dict[Key, dict[str, Any]]:
     used = np.flatnonzero(status != Status.EMPTY)
     arrays = {
         name: np.ascontiguousarray(np.asarray(getattr(history, name))[used], kind)
-        for name, kind in ARRAYS.items()
-    }
-    scalars = {
-        name: np.asarray(getattr(history, name))[used].astype(float).tolist() for name in SCALARS
+        for name, kind in LEAVES.items()
     }
     lines: dict[Key, dict[str, Any]] = {}
     seen: Counter[int] = Counter()
     for i, trial in enumerate(np.asarray(history.trial)[used].tolist()):
-        line = {"status": int(status[used[i]])}
-        line |= {name: None if math.isnan(x[i]) else x[i] for name, x in scalars.items()}
-        line |= {name: array[i].tobytes() for name, array in arrays.items()}
+        line: dict[str, Any] = {name: array[i].tobytes() for name, array in arrays.items()}
+        line["status"] = int(status[used[i]])
         lines[trial, seen[trial]] = line
         seen[trial] += 1
     return lines
@@ -51,8 +48,7 @@ def history_of(shape: Mapping[str, int], rows: Iterable[Mapping[str, Any]]) -> H
     history = empty_history(**shape)
     for i, row in enumerate(rows):
         history.trial[i], history.status[i] = row["trial"], row["status"]
-        for name in SCALARS:
-            getattr(history, name)[i] = math.nan if row[name] is None else row[name]
-        for name, kind in ARRAYS.items():
-            getattr(history, name)[i] = np.frombuffer(row[name], kind)
+        for name, kind in LEAVES.items():
+            leaf = getattr(history, name)
+            leaf[i] = np.frombuffer(row[name], kind).reshape(leaf.shape[1:])
     return history

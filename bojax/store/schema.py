@@ -69,8 +69,7 @@ histories = Table(
     Column("objectives", Integer, nullable=False),
     Column("constraints", Integer, nullable=False),
 )
-# `line` counts the lines of a trial from 0. `count` and `cost` are NULL for NaN, which SQL
-# has no number for; the arrays are bytes and need no such care.
+# `line` counts the lines of a trial from 0.
 lines = Table(
     "lines",
     metadata,
@@ -78,8 +77,8 @@ lines = Table(
     Column("trial", Integer, primary_key=True, autoincrement=False),
     Column("line", Integer, primary_key=True, autoincrement=False),
     Column("status", Integer, nullable=False),
-    Column("count", Float),
-    Column("cost", Float),
+    Column("count", LargeBinary, nullable=False),
+    Column("cost", LargeBinary, nullable=False),
     Column("rows", LargeBinary, nullable=False),
     Column("values", LargeBinary, nullable=False),
     Column("variance", LargeBinary, nullable=False),

@@ -97,22 +97,31 @@ class Transaction:
         Raises:
             StoreError: another report of that trial at that budget is stored.
         """
-        table = schema.reports.c
+        new: dict[tuple[int, float], str] = {}
         for report in reports:
-            text = to_json(report)
-            here = (table.trial == report.trial) & (table.budget == float(report.budget))
-            stored = self._connection.execute(
-                select(table.record).where((table.run == self._run) & here)
-            ).scalar_one_or_none()
-            if stored is not None and stored != text:
-                raise StoreError(
-                    f"{self._where}: trial {report.trial} has reported budget "
-                    f"{report.budget:g} already, with other results; a report is final. "
-                    "Drop this one."
-                )
-            if stored is None:
-                row = {"trial": report.trial, "budget": report.budget, "record": text}
-                self._upsert(schema.reports, [row])
+            key, text = (report.trial, float(report.budget)), to_json(report)
+            if new.setdefault(key, text) != text:
+                self._refuse_report(key)
+        for key, text in self._stored_reports({trial for trial, _ in new}).items():
+            if new.pop(key, text) != text:
+                self._refuse_report(key)
+        rows = [{"trial": t, "budget": b, "record": text} for (t, b), text in new.items()]
+        self._upsert(schema.reports, rows)
+
+    def _stored_reports(self, trials: set[int]) -> dict[tuple[int, float], str]:
+        table = schema.reports.c
+        rows = self._connection.execute(
+            select(table.trial, table.budget, table.record).where(
+                (table.run == self._run) & table.trial.in_(sorted(trials))
+            )
+        )
+        return {(row.trial, row.budget): row.record for row in rows}
+
+    def _refuse_report(self, key: tuple[int, float]) -> None:
+        raise StoreError(
+            f"{self._where}: trial {key[0]} has reported budget {key[1]:g} already, with other "
+            "results; a report is final. Drop this one."
+        )
 
     def write_state(self, name: str, value: str | bytes) -> None:
         """Store a text or bytes under a name, in place of what it held.

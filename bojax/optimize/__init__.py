@@ -2,6 +2,7 @@
 
 from bojax.optimize.batching import over_batch
 from bojax.optimize.lbfgs import Result, minimize
+from bojax.optimize.mixed import Found, maximize
 from bojax.optimize.sobol import sobol
 
-__all__ = ["Result", "minimize", "over_batch", "sobol"]
+__all__ = ["Found", "Result", "maximize", "minimize", "over_batch", "sobol"]

@@ -207,6 +207,14 @@ class Space:
         parameter = self.parameters[self.fidelity]
         return np.array(codec.decode_numeric(parameter, rows[:, column]), float)  # type: ignore
 
+    def column_row(self, name: str, value: Any) -> float:
+        """Row coordinate of one parameter's value.
+
+        Raises:
+            ConfigError: a value it cannot take.
+        """
+        return float(_encode(name, self.parameters[name], [value])[0])
+
     @property
     def size(self) -> float:
         """Number of cells of the grid, conditions ignored; `inf` with a real parameter.

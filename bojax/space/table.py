@@ -266,7 +266,8 @@ def cells(table: SpaceTable, xp=jnp):
     The product over the parameter columns, as a float.
     """
     chosen = table.used & (table.role == PARAMETER)
-    counts = xp.where(table.kind == REAL, xp.inf, xp.maximum(table.cardinality, 1) * 1.0)
+    choices = xp.maximum(table.cardinality, 1).astype(table.low.dtype)
+    counts = xp.where(table.kind == REAL, xp.inf, choices)
     return xp.prod(xp.where(chosen, counts, 1.0))
 
 
@@ -317,3 +318,40 @@ def empty_table(columns: int, clauses: int, literals: int, choices: int) -> dict
     }
 
 
+
+
+def move(table: SpaceTable, rows, steps, xp=jnp):
+    """Discrete columns moved by whole cells, clipped at the ends; categories go round.
+
+    Args:
+        rows: `[..., D]` canonical.
+        steps: `[..., D]` whole numbers as floats; ignored for real columns.
+
+    Returns:
+        `[..., D]`, canonical.
+    """
+    count = xp.maximum(table.cardinality, 1).astype(rows.dtype)
+    code = xp.mod(rows + steps, count)
+    first, last, low, high = _cells(table, xp)
+    width = xp.where(high > low, high - low, 1.0)
+    natural = low + rows * width
+    natural = xp.where(table.log, xp.exp(xp.where(table.log, natural, 0.0)), natural)
+    value = xp.clip(natural + steps * table.step, first, last)
+    scaled = xp.where(table.log, xp.log(xp.where(table.log, value, 1.0)), value)
+    moved = xp.where(table.kind == INTEGER, (scaled - low) / width, rows)
+    moved = xp.where(table.kind == ORDINAL, rows + steps / count, moved)
+    moved = xp.where(table.kind == CATEGORY, code, moved)
+    return canonical(table, moved, xp)
+
+
+def with_given(table: SpaceTable, rows, given, xp=jnp):
+    """Rows with what the caller fixes put in, canonical.
+
+    Args:
+        rows: `[..., D]`.
+        given: `[..., D]`, NaN where nothing is fixed.
+
+    A fidelity that is not given is the largest.
+    """
+    filled = xp.where(table.role == FIDELITY, 1.0, rows)
+    return canonical(table, xp.where(xp.isnan(given), filled, given), xp)

@@ -1,8 +1,9 @@
 """Surrogates: models of the objective, fitted to a history."""
 
+from bojax.surrogates import transforms
 from bojax.surrogates._gp.fit import Info
 from bojax.surrogates._gp.posterior import Fantasies, Posterior
 from bojax.surrogates._gp.surrogate import GP, gp
 from bojax.surrogates.data import Data
 
-__all__ = ["GP", "Data", "Fantasies", "Info", "Posterior", "gp"]
+__all__ = ["GP", "Data", "Fantasies", "Info", "Posterior", "gp", "transforms"]

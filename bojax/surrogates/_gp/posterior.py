@@ -9,6 +9,7 @@ S fantasies are S columns of v and share every factor.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,7 +41,8 @@ def _at_own_precision(method: Callable) -> Callable:
     operation, so on the host each method goes back in, as one compiled program. Under a
     trace the method is the plain function.
     """
-    compiled = jax.jit(method, static_argnames="n")
+    takes_number = "n" in inspect.signature(method).parameters
+    compiled = jax.jit(method, static_argnames="n" if takes_number else ())
 
     @functools.wraps(method)
     def entered(self, *arguments, **settings):
@@ -109,12 +111,16 @@ class Posterior:
             (self.scale**2 * variance).reshape(shape),
         )
 
+    def covariance(self, rows, others):
+        """Prior covariance k of `[N, D]` with `[M, D]` rows, standardised, `[N, M]`; traceable."""
+        return self.kernel.gram(features_of(self.table, rows), features_of(self.table, others))
+
     @_at_own_precision
     def joint(self, rows):
         """Mean `[Q]` and covariance `[Q, Q]` at `[Q, D]` rows, values' unit."""
         rows = jnp.asarray(rows, self.upper.dtype)
         new = features_of(self.table, rows)
-        cross = jnp.where(self.mask, self.kernel.gram(new, self.features), 0.0) @ self.upper
+        cross = _weights(self, new)
         covariance = self.kernel.gram(new, new) - cross @ cross.T
         mean = self.mean + cross @ self.whitened
         return self.shift + self.scale * mean, self.scale**2 * covariance
@@ -134,16 +140,32 @@ class Posterior:
         """The posterior after Q more noisy observations, hyperparameters kept; O(Q n^2)."""
         rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))
         values = jnp.atleast_1d(jnp.asarray(values, self.upper.dtype))
-        grown = with_room(self, self.whitened[:, None], rows.shape[0])
+        grown = self.with_room(self.whitened[:, None], rows.shape[0])
         t = self.upper.shape[0]
         for i in range(rows.shape[0]):
-            column, pivot = next_column(grown.posterior, rows[i])
-            mean, _ = standard_mean_and_variance(
-                grown.posterior, grown.whitened, rows[i : i + 1]
-            )
-            z = ((values[i] - self.shift) / self.scale - mean[0]) / pivot
-            grown = append(grown, t + i, rows[i], column, pivot, z)
+            standard = (values[i] - self.shift) / self.scale
+            grown = grown.append(t + i, rows[i], lambda mean, pivot, y=standard: (y - mean) / pivot)
         return replace(grown.posterior, whitened=grown.whitened[:, 0])
+
+    def with_room(self, whitened, room: int) -> Fantasies:
+        """The same factors with `room` more lines, masked out, and S columns of whitened values.
+
+        Args:
+            whitened: `[T, S]`.
+            room: static.
+        """
+        t = self.upper.shape[0]
+
+        def pad(x, fill=0):
+            return jnp.concatenate([x, jnp.full((room, *x.shape[1:]), fill, x.dtype)])
+
+        old = self.features
+        features = Features(
+            pad(old.coordinate), pad(old.active, 1), old.kind, old.conditional
+        )
+        upper = jnp.eye(t + room, dtype=self.upper.dtype).at[:t, :t].set(self.upper)
+        larger = replace(self, features=features, mask=pad(self.mask, False), upper=upper)
+        return Fantasies(larger, pad(whitened))
 
 
 @jax.tree_util.register_dataclass
@@ -163,73 +185,61 @@ class Fantasies:
         """Standardised mean `[N, S]` and variance `[N]` at `[N, D]` rows."""
         return standard_mean_and_variance(self.posterior, self.whitened, rows)
 
+    def weights(self, rows):
+        """w = k(rows, X) U, `[N, D]` -> `[N, T]`: the mean there is m + w v."""
+        new = features_of(self.posterior.table, rows)
+        return _weights(self.posterior, new)
+
+    def column(self, row):
+        """Last column of U once `row` is observed with noise, and the pivot L_nn.
+
+        The new row of L is (l, p) with l = U'k, p^2 = k(x, x) + noise - l'l; the new column
+        of U is (-U l / p, 1 / p).
+        """
+        old = self.posterior
+        new = features_of(old.table, row[None])
+        weights = _weights(old, new)[0]
+        left = old.kernel.diagonal(new)[0] + old.noise - jnp.sum(weights**2)
+        least = jnp.finfo(weights.dtype).eps * weights.shape[0]
+        pivot = jnp.sqrt(jnp.maximum(left, least))
+        return -(old.upper @ weights) / pivot, pivot
+
+    def append(self, index, row, draw) -> Fantasies:
+        """A new point in line `index`, which must be masked out so far.
+
+        Args:
+            index: traced integer.
+            row: `[D]`.
+            draw: `[S]` its whitened outcomes: standard normal for a fantasy, or a function
+                of `(mean[S], pivot)` that returns them.
+        """
+        old = self.posterior
+        column, pivot = self.column(row)
+        if callable(draw):
+            mean, _ = self.mean_and_variance(row[None])
+            draw = draw(mean[0], pivot)
+        new = features_of(old.table, row[None])
+        features = Features(
+            old.features.coordinate.at[index].set(new.coordinate[0]),
+            old.features.active.at[index].set(new.active[0]),
+            old.features.kind,
+            old.features.conditional,
+        )
+        upper = old.upper.at[:, index].set(column.at[index].set(1.0 / pivot))
+        posterior = replace(old, features=features, mask=old.mask.at[index].set(True), upper=upper)
+        return Fantasies(posterior, self.whitened.at[index].set(draw))
+
+
+def _weights(posterior: Posterior, new: Features):
+    """Cross-covariances with the training rows, times U."""
+    cross = posterior.kernel.gram(new, posterior.features)
+    return jnp.where(posterior.mask, cross, 0.0) @ posterior.upper
+
 
 def standard_mean_and_variance(posterior: Posterior, whitened, rows):
     """Standardised predictions: mean `[N, S]`, variance `[N]`."""
     new = features_of(posterior.table, rows)
-    cross = posterior.kernel.gram(new, posterior.features)
-    weights = jnp.where(posterior.mask, cross, 0.0) @ posterior.upper
+    weights = _weights(posterior, new)
     mean = posterior.mean + weights @ whitened
     variance = posterior.kernel.diagonal(new) - jnp.sum(weights**2, axis=-1)
     return mean, jnp.maximum(variance, SMALLEST_VARIANCE)
-
-
-def with_room(posterior: Posterior, whitened, room: int) -> Fantasies:
-    """The same factors with `room` more masked lines at the end."""
-    t = posterior.upper.shape[0]
-
-    def pad(x):
-        return jnp.concatenate([x, jnp.zeros((room, *x.shape[1:]), x.dtype)])
-
-    upper = jnp.eye(t + room, dtype=posterior.upper.dtype).at[:t, :t].set(posterior.upper)
-    features = Features(
-        pad(posterior.features.coordinate),
-        jnp.concatenate(
-            [
-                posterior.features.active,
-                jnp.ones((room, posterior.features.active.shape[1]), upper.dtype),
-            ]
-        ),
-        posterior.features.kind,
-        posterior.features.conditional,
-    )
-    larger = replace(posterior, features=features, mask=pad(posterior.mask), upper=upper)
-    return Fantasies(larger, pad(whitened))
-
-
-def next_column(posterior: Posterior, row):
-    """Last column of U after `row` is observed with noise, and the pivot L_nn.
-
-    The new row of L is (l, p) with l = U'k, p^2 = k(x, x) + noise - l'l; the new column of
-    U is (-U l / p, 1 / p).
-    """
-    new = features_of(posterior.table, row[None])
-    cross = posterior.kernel.gram(new, posterior.features)[0]
-    weights = jnp.where(posterior.mask, cross, 0.0) @ posterior.upper
-    left = posterior.kernel.diagonal(new)[0] + posterior.noise - jnp.sum(weights**2)
-    least = jnp.finfo(weights.dtype).eps * weights.shape[0]
-    pivot = jnp.sqrt(jnp.maximum(left, least))
-    return -(posterior.upper @ weights) / pivot, pivot
-
-
-def append(fantasies: Fantasies, index, row, column, pivot, draw) -> Fantasies:
-    """Put a new point into line `index` of the room.
-
-    Args:
-        fantasies: with room at `index`.
-        index: traced integer.
-        row: `[D]`.
-        column, pivot: from :func:`next_column`.
-        draw: `[S]` its whitened outcomes: standard normal for a fantasy.
-    """
-    old = fantasies.posterior
-    new = features_of(old.table, row[None])
-    features = Features(
-        old.features.coordinate.at[index].set(new.coordinate[0]),
-        old.features.active.at[index].set(new.active[0]),
-        old.features.kind,
-        old.features.conditional,
-    )
-    upper = old.upper.at[:, index].set(column.at[index].set(1.0 / pivot))
-    posterior = replace(old, features=features, mask=old.mask.at[index].set(True), upper=upper)
-    return Fantasies(posterior, fantasies.whitened.at[index].set(draw))

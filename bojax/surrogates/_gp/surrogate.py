@@ -14,8 +14,9 @@ from bojax import kernels
 from bojax.errors import DataError
 from bojax.history import capacity_for, merge_equal
 from bojax.space import table as tables
+from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
-from bojax.surrogates._gp import objective, transforms
+from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.posterior import Posterior, features_of
 from bojax.surrogates.data import Data
 

@@ -1,0 +1,165 @@
+"""Maximising a score over a mixed, conditional space, in one program.
+
+A pool of candidates is scored, the best become lanes, and all lanes climb together by the
+projected L-BFGS on their real columns. Where the space has discrete columns the lanes then
+alternate between the best of their neighbours and another climb; integers move freely in
+the first climb only. Pool and neighbourhoods have one size, so the score is traced once for
+both, and a space without discrete columns takes a single round at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bojax.optimize.lbfgs import minimize
+from bojax.space import table as tables
+from bojax.space.table import SpaceTable
+
+ROUNDS = 3  # climbs in a space with discrete columns: relaxed, then twice after neighbours
+MOST_EVALUATIONS = 60  # of one climb
+MEMORY = 6  # pairs of the climb's L-BFGS
+LARGEST_MOVE = 0.3  # of the unit interval in one step
+TOLERANCE = 1e-6  # of the score, a logarithm
+
+
+class Found(NamedTuple):
+    """The best row that is not taken.
+
+    Attributes:
+        row: `[D]` canonical.
+        score: scalar.
+        raw: `[D]` before rounding.
+        valid: whether any candidate was free.
+    """
+
+    row: Any
+    score: Any
+    raw: Any
+    valid: Any
+
+
+def maximize(
+    score: Callable,
+    table: SpaceTable,
+    key,
+    pool,
+    fixed,
+    taken,
+    taken_mask,
+    *,
+    lanes: int = 8,
+) -> Found:
+    """The row of highest score that no taken row equals.
+
+    Args:
+        score: rows `[N, D]` -> `[N]`, differentiable in the real columns.
+        table: the space.
+        key: for neighbours.
+        pool: `[C, D]` canonical candidates, C a multiple of `lanes`.
+        fixed: `[D]` bool, columns that may not move.
+        taken: `[T, D]` canonical rows that may not be returned, where `taken_mask` `[T]`.
+        lanes: static, how many climb.
+
+    Returns:
+        :class:`Found`.
+    """
+    dtype = pool.dtype
+    size = pool.shape[0] // lanes
+    discrete = table.discrete & table.used & ~fixed
+    finite = ~jnp.any((table.kind == tables.REAL) & ~fixed)
+
+    def free(rows):
+        equal = tables.same_configuration(table, rows[:, None, :], taken[None, :, :])
+        return ~jnp.any(equal & taken_mask[None, :], axis=1)
+
+    def scored(rows):
+        values = score(rows)
+        values = jnp.where(jnp.isnan(values), -jnp.inf, values)
+        # In a space without a free real column most candidates may be taken.
+        open_ = jax.lax.cond(finite, free, lambda r: jnp.ones(r.shape[0], bool), rows)
+        return jnp.where(open_, values, -jnp.inf)
+
+    def climb(rows, relaxed):
+        moving = (table.kind == tables.REAL) | ((table.kind == tables.INTEGER) & relaxed)
+        moving = moving & table.used & ~fixed
+
+        def lane(row):
+            def downhill(x):
+                value, slope = jax.value_and_grad(lambda r: -score(r[None])[0])(x)
+                return value, jnp.where(moving, slope, 0.0)
+
+            low = jnp.where(moving, 0.0, row)
+            high = jnp.where(moving, 1.0, row)
+            return minimize(
+                downhill,
+                row,
+                low,
+                high,
+                most_evaluations=MOST_EVALUATIONS,
+                memory=MEMORY,
+                largest_move=LARGEST_MOVE,
+                tolerance=TOLERANCE,
+            )
+
+        result = jax.vmap(lane)(rows)
+        return result.x, -result.value
+
+    def round_(index, carry):
+        rows, _, best = carry
+        first = index == 0
+        near = neighbours(table, jax.random.fold_in(key, index), rows, discrete, size)
+        candidates = jnp.where(first, pool, near.reshape(pool.shape))
+        values = scored(candidates)
+        _, top = jax.lax.top_k(values, lanes)
+        own = jnp.argmax(values.reshape(lanes, size), axis=1).astype(top.dtype)
+        chosen = jnp.where(first, top, own + size * jnp.arange(lanes, dtype=top.dtype))
+        leader = jnp.argmax(values)
+        best = _better(best, Found(candidates[leader], values[leader], candidates[leader],
+                                   values[leader] > -jnp.inf))
+        raw, height = climb(candidates[chosen], first)
+        return raw, height, best
+
+    none = Found(pool[0], jnp.array(-jnp.inf, dtype), pool[0], jnp.array(False))
+    rounds = jnp.where(jnp.any(discrete), ROUNDS, 1)
+    start = (pool[:lanes], jnp.full(lanes, -jnp.inf, dtype), none)
+    raw, height, best = jax.lax.fori_loop(0, rounds, round_, start)
+
+    rows = tables.canonical(table, raw)
+    open_ = free(rows) & jnp.isfinite(height)
+    height = jnp.where(open_, height, -jnp.inf)
+    leader = jnp.argmax(height)
+    found = Found(rows[leader], height[leader], raw[leader], open_[leader])
+    # The pool's leader may itself be taken in a space with real columns.
+    best = best._replace(valid=best.valid & free(best.row[None])[0])
+    return _better(best, found)
+
+
+def _better(a: Found, b: Found) -> Found:
+    wins = b.valid & (~a.valid | (b.score >= a.score))
+    return jax.tree.map(lambda x, y: jnp.where(wins, y, x), a, b)
+
+
+def neighbours(table: SpaceTable, key, rows, discrete, size: int):
+    """`size` neighbours of each row, `[B, D]` -> `[B, size, D]`, the first the row itself.
+
+    Each other one changes one free discrete column: half of the time by one cell, otherwise
+    to any value.
+    """
+    rows = tables.canonical(table, rows)
+    b, d = rows.shape
+    keys = jax.random.split(key, 4)
+    dtype = rows.dtype
+    weights = jax.random.uniform(keys[0], (b, size, d), dtype)
+    column = jnp.argmax(jnp.where(discrete, weights, -1.0), axis=-1)
+    hit = (jnp.arange(d) == column[..., None]) & discrete
+    hit = hit & (jnp.arange(size) > 0)[None, :, None]
+    sign = jnp.where(jax.random.bernoulli(keys[1], shape=(b, size, 1)), 1.0, -1.0).astype(dtype)
+    stepped = tables.move(table, rows[:, None, :], sign)
+    anywhere = tables.unit_to_row(table, jax.random.uniform(keys[2], (b, size, d), dtype))
+    one_cell = jax.random.bernoulli(keys[3], shape=(b, size, 1))
+    changed = jnp.where(one_cell, stepped, anywhere)
+    return tables.canonical(table, jnp.where(hit, changed, rows[:, None, :]))

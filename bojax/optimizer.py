@@ -1,0 +1,536 @@
+"""`Optimizer`: ask and tell from any Python code, a batch at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bojax.errors import ConfigError, SpaceExhausted, TrialError
+from bojax.history import Status, Trial, from_json, to_json
+from bojax.space import Space
+from bojax.strategies import Sizes, by_name
+from bojax.strategies.session import Session
+
+FORMAT = "bojax-optimizer"
+VERSION = 1
+DIRECTIONS = ("minimize", "maximize")
+
+
+class Optimizer:
+    """Suggests configurations, learns from what they scored.
+
+    Args:
+        space: a :class:`Space`, or a dict of parameters.
+        strategy: a name ("gp", "random", "sobol") or a strategy value.
+        seed: suggestion i depends on the seed, i and what was told before it, on nothing
+            else: no clock, no order of arrival.
+        direction: "minimize" or "maximize".
+        repeats: "never" or "replicate": what happens once a finite space is used up.
+        callbacks: called as `callback(event, trial)` with event "asked" or "told".
+
+    Raises:
+        SpaceError: the space is not one.
+        ValueError: unknown strategy, direction or repeats.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"x": bojax.Float(-1.0, 1.0)})
+        >>> optimizer = bojax.Optimizer(space, seed=0)
+        >>> for trial in optimizer.ask(4):
+        ...     optimizer.tell(trial, trial.config["x"] ** 2)
+        >>> optimizer.best().value <= 0.25
+        True
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any],
+        *,
+        strategy: Any = "gp",
+        seed: int = 0,
+        direction: str = "minimize",
+        repeats: str = "never",
+        callbacks: Sequence[Callable[[str, Trial], None]] = (),
+    ) -> None:
+        if not isinstance(space, Space):
+            space = Space(space)
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction: expected one of {DIRECTIONS}, got {direction!r}.")
+        if repeats not in ("never", "replicate"):
+            raise ValueError(f"repeats: expected 'never' or 'replicate', got {repeats!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise ValueError(f"seed: expected an integer, got {seed!r}.")
+        self.space, self.direction, self.seed = space, direction, int(seed)
+        self.repeats, self.callbacks = repeats, tuple(callbacks)
+        self.strategy = by_name(strategy)
+        self._session = Session(
+            space, self.strategy, seed=self.seed, sizes=Sizes(), repeats=repeats
+        )
+        self._trials: list[Trial] = []
+
+    # ------------------------------------------------------------------ ask
+
+    def ask(self, q: int | None = None, *, fidelity: float | None = None,
+            context: Mapping[str, Any] | None = None) -> Any:
+        """The next trial, or a list of `q` of them.
+
+        Args:
+            q: how many; None for a single :class:`Trial`. A batch is chosen together: each
+                trial of it knows of the others and of all that are pending.
+            fidelity: budget to ask for, if the space has a fidelity; its largest by default.
+            context: values of the space's context parameters.
+
+        Returns:
+            A :class:`Trial`, or a list. When a finite space runs out the list is shorter.
+
+        Raises:
+            ValueError: `q` below 1.
+            SpaceExhausted: every configuration of a finite space was suggested.
+
+        Example:
+            >>> import bojax
+            >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, seed=1)
+            >>> [trial.id for trial in optimizer.ask(2)]
+            [0, 1]
+        """
+        if q is not None and (isinstance(q, bool) or not isinstance(q, (int, np.integer)) or q < 1):
+            raise ValueError(f"ask: q must be an integer of at least 1, got {q!r}.")
+        given = self._given(fidelity, context)
+        found = self._session.ask(1 if q is None else int(q), given)
+        if not found:
+            raise SpaceExhausted(
+                f"all {len(self._trials)} configurations of the space have been suggested; "
+                "stop here, widen the space, or pass repeats='replicate' to measure again."
+            )
+        trials = []
+        configs = self.space.decode(np.array([row for row, _ in found]))
+        budgets = self.space.fidelity_value(np.array([row for row, _ in found]))
+        for (row, info), config, budget in zip(found, configs, budgets, strict=True):
+            trial = Trial(
+                id=len(self._trials),
+                config=config,
+                row=row,
+                fidelity=None if math.isnan(budget) else float(budget),
+                seed=self.seed,
+                source=type(self.strategy).__name__,
+            )
+            self._session.write(trial.id, row, status=Status.PENDING, info=info)
+            self._trials.append(trial)
+            trials.append(trial)
+            self._notify("asked", trial)
+        return trials[0] if q is None else trials
+
+    # ------------------------------------------------------------------ tell
+
+    def tell(
+        self,
+        trial: Any,
+        value: Any = None,
+        *,
+        variance: Any = None,
+        cost: Any = None,
+        fidelity: float | None = None,
+        metrics: Mapping[str, float] | None = None,
+        status: Status | str | None = None,
+    ) -> None:
+        """What a trial scored; returns at once, the model is fitted in `ask`.
+
+        Args:
+            trial: a :class:`Trial`, its id, a configuration (a foreign result, which becomes
+                a trial of its own), or a sequence of these.
+            value: its objective, in the user's own direction, or as many as there are
+                trials. NaN, infinity or None is a failed trial.
+            variance: known variance of the value, or one a trial.
+            cost: what it cost, any unit.
+            fidelity: budget the value was seen at, if the space has a fidelity.
+            metrics: anything else measured; kept in the trial's curve.
+            status: "failed" or "stale" for a worker that was lost.
+
+        Raises:
+            TrialError: unknown id, a trial already told at that fidelity, or as many values
+                as there are not trials. Nothing is recorded then.
+            ConfigError: a foreign configuration the space does not have.
+
+        Example:
+            >>> import bojax
+            >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, direction="maximize")
+            >>> optimizer.tell({"x": 0.25}, 7.0)
+            >>> optimizer.best().value
+            7.0
+        """
+        several = isinstance(trial, Sequence) and not isinstance(trial, (str, Mapping, Trial))
+        if not several:
+            reports = [(trial, value, variance, cost)]
+        else:
+            columns = [
+                _as_column(name, given, len(trial))
+                for name, given in (("values", value), ("variance", variance), ("cost", cost))
+            ]
+            reports = list(zip(trial, *columns, strict=True))
+        # Everything is checked before anything is written.
+        checked = [
+            self._check(which, v, s2, c, fidelity, metrics, status) for which, v, s2, c in reports
+        ]
+        lines = [(c.trial, c.row.tobytes()) for c in checked if c.trial is not None]
+        if len(set(lines)) < len(lines):
+            raise TrialError("tell: the same trial appears twice in one call; tell it once.")
+        for report in checked:
+            self._record(report)
+        self._session.tell()
+
+    def best(self) -> Trial:
+        """The finished trial of best value; ties go to the earlier one.
+
+        Raises:
+            TrialError: nothing finished yet.
+        """
+        done = [t for t in self._trials if t.status == Status.DONE and t.value is not None]
+        if self.space.fidelity is not None and done:
+            largest = max(t.fidelity or 0.0 for t in done)
+            done = [t for t in done if t.fidelity == largest]
+        if not done:
+            raise TrialError("best: no trial has a value yet; tell one first.")
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        return min(done, key=lambda t: (sign * t.value, t.id))
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, in the order of their ids."""
+        return list(self._trials)
+
+    @property
+    def history(self):
+        """The :class:`~bojax.history.History` so far (a copy, lines in use only)."""
+        session = self._session
+        return type(session.history)(*(leaf[: session.lines].copy() for leaf in session.history))
+
+    # ------------------------------------------------------------------ save and load
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one JSON file, at once or not at all.
+
+        Raises:
+            SpaceError: the space has choices that cannot be written as JSON.
+        """
+        body = {
+            "format": FORMAT,
+            "version": VERSION,
+            "space": self.space.to_json(),
+            "strategy": _strategy_to_json(self.strategy),
+            "seed": self.seed,
+            "direction": self.direction,
+            "repeats": self.repeats,
+            "trials": [json.loads(to_json(trial)) for trial in self._trials],
+            "session": self._session.save(),
+        }
+        path = Path(path)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
+        ) as file:
+            json.dump(body, file, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, strategy: Any = None,
+             callbacks: Sequence[Callable[[str, Trial], None]] = ()) -> Optimizer:
+        """The optimizer that :meth:`save` wrote; it continues the same run, to the bit.
+
+        Args:
+            path: the file.
+            strategy: needed only if it was no strategy of this package.
+            callbacks: as for the constructor; they are not saved.
+
+        Raises:
+            ConfigError: the file is not readable as such, or written by a newer version.
+        """
+        try:
+            body = json.loads(Path(path).read_text())
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read as a saved optimizer: {error}") from error
+        if not isinstance(body, dict) or body.get("format") != FORMAT:
+            raise ConfigError(f"{path}: is not a saved optimizer; Optimizer.save writes one.")
+        if body["version"] > VERSION:
+            raise ConfigError(
+                f"{path}: written with version {body['version']}, this bojax reads up to "
+                f"{VERSION}; upgrade bojax."
+            )
+        optimizer = cls(
+            Space.from_json(body["space"]),
+            strategy=_strategy_from_json(body["strategy"]) if strategy is None else strategy,
+            seed=body["seed"],
+            direction=body["direction"],
+            repeats=body["repeats"],
+            callbacks=callbacks,
+        )
+        optimizer._trials = [from_json(Trial, json.dumps(trial)) for trial in body["trials"]]
+        optimizer._session.restore(body["session"])
+        return optimizer
+
+    # ------------------------------------------------------------------ private
+
+    def _given(self, fidelity, context) -> np.ndarray | None:
+        if fidelity is None and not context:
+            return None
+        given = np.full(self.space.table.columns, np.nan)
+        for name, value in dict(context or {}).items():
+            if name not in self.space.context:
+                raise ConfigError(
+                    f"{name}: is no context of this space; expected one of "
+                    f"{', '.join(self.space.context) or 'none'}."
+                )
+            given[self.space.names.index(name)] = self.space.column_row(name, value)
+        if fidelity is not None:
+            given[self._fidelity_column()] = self.space.column_row(self.space.fidelity, fidelity)
+        return given
+
+    def _fidelity_column(self) -> int:
+        if self.space.fidelity is None:
+            raise ConfigError(
+                "fidelity: this space has none; name it: bojax.Space(..., fidelity='epochs')."
+            )
+        return self.space.names.index(self.space.fidelity)
+
+    def _check(self, which, value, variance, cost, fidelity, metrics, status) -> _Checked:
+        value = _number("value", value)
+        if isinstance(status, str):
+            try:
+                status = Status[status.upper()]
+            except KeyError:
+                raise TrialError(
+                    f"status: expected 'failed' or 'stale', got {status!r}."
+                ) from None
+        if status is None:
+            status = Status.DONE if math.isfinite(value) else Status.FAILED
+        variance = 0.0 if variance is None else _number("variance", variance)
+        if not (math.isfinite(variance) and variance >= 0):
+            raise TrialError(f"variance: must be finite and not negative, got {variance}.")
+        cost = None if cost is None else _number("cost", cost)
+        if isinstance(which, Mapping):
+            trial, row = None, self.space.encode(which)
+        else:
+            trial = self._known(which)
+            row = np.array(self._trials[trial].row)
+        if fidelity is not None:
+            column = self._fidelity_column()
+            row[column] = self.space.column_row(self.space.fidelity, fidelity)
+        if trial is not None:
+            line = self._session.find(trial, row)
+            settled = (Status.DONE, Status.FAILED, Status.STOPPED)
+            if line is not None and self._session.history.status[line] in settled:
+                at = "" if fidelity is None else f" at fidelity {fidelity}"
+                raise TrialError(
+                    f"trial {trial}: was told already{at}; tell the config dict to add a replicate."
+                )
+        return _Checked(trial, row, value, variance, cost, status, dict(metrics or {}), which)
+
+    def _known(self, which: Any) -> int:
+        number = which.id if isinstance(which, Trial) else which
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise TrialError(
+                f"tell: expected a Trial, its id or a config dict, got {which!r}."
+            )
+        if not 0 <= number < len(self._trials):
+            known = (
+                f"ids so far are 0..{len(self._trials) - 1}"
+                if self._trials
+                else "this optimizer has no trials yet"
+            )
+            raise TrialError(
+                f"trial {number}: unknown id; {known}. Ask first, or tell a config dict."
+            )
+        return int(number)
+
+    def _record(self, report: _Checked) -> None:
+        budget = self.space.fidelity_value(report.row)[0]
+        budget = None if math.isnan(budget) else float(budget)
+        if report.trial is None:
+            trial = Trial(
+                id=len(self._trials),
+                config=dict(report.which),
+                row=report.row,
+                seed=self.seed,
+                source="foreign",
+            )
+            self._trials.append(trial)
+        else:
+            trial = self._trials[report.trial]
+        ok = report.status == Status.DONE
+        inner = report.value if self.direction == "minimize" else -report.value
+        self._session.write(
+            trial.id,
+            report.row,
+            status=report.status,
+            values=inner if ok else np.nan,
+            variance=report.variance,
+            cost=report.cost,
+        )
+        point = (budget if budget is not None else math.nan, {"value": report.value,
+                                                               **report.metrics})
+        trial = replace(
+            trial,
+            status=report.status,
+            values=(report.value,) if ok else trial.values,
+            variance=(report.variance,),
+            cost=report.cost,
+            fidelity=budget,
+            curve=(*trial.curve, point) if budget is not None or report.metrics else trial.curve,
+        )
+        self._trials[trial.id] = trial
+        self._notify("told", trial)
+
+    def _notify(self, event: str, trial: Trial) -> None:
+        for callback in self.callbacks:
+            callback(event, trial)
+
+
+class _Checked(NamedTuple):
+    """A report that will be accepted."""
+
+    trial: int | None
+    row: np.ndarray
+    value: float
+    variance: float
+    cost: float | None
+    status: Status
+    metrics: dict[str, float]
+    which: Any
+
+
+def minimize(
+    function: Callable[[dict[str, Any]], float],
+    space: Space | Mapping[str, Any],
+    *,
+    evaluations: int,
+    batch: int = 1,
+    direction: str = "minimize",
+    **settings: Any,
+) -> Optimizer:
+    """Ask, evaluate, tell, until the evaluations are spent.
+
+    Args:
+        function: configuration -> value. An exception it raises passes through; what was
+            told before is in the exception's `optimizer` attribute.
+        space, settings: as for :class:`Optimizer`.
+        evaluations: how many in all; fewer if a finite space is used up.
+        batch: configurations asked for at a time.
+        direction: as for :class:`Optimizer`.
+
+    Returns:
+        The :class:`Optimizer`; `.best()` and `.trials` have the result.
+
+    Raises:
+        ValueError: evaluations or batch below 1.
+
+    Example:
+        >>> import bojax
+        >>> result = bojax.minimize(
+        ...     lambda c: (c["x"] - 0.3) ** 2, {"x": bojax.Float(0, 1)},
+        ...     evaluations=6, strategy="sobol")
+        >>> len(result.trials)
+        6
+    """
+    for name, value in (("evaluations", evaluations), ("batch", batch)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"minimize: {name} must be at least 1, got {value!r}.")
+    optimizer = Optimizer(space, direction=direction, **settings)
+    while len(optimizer.trials) < evaluations:
+        try:
+            trials = optimizer.ask(min(batch, evaluations - len(optimizer.trials)))
+        except SpaceExhausted:
+            break
+        for trial in trials:
+            try:
+                optimizer.tell(trial, function(trial.config))
+            except BaseException as error:
+                error.optimizer = optimizer  # type: ignore[attr-defined]
+                raise
+    return optimizer
+
+
+def maximize(
+    function: Callable[[dict[str, Any]], float],
+    space: Space | Mapping[str, Any],
+    *,
+    evaluations: int,
+    batch: int = 1,
+    **settings: Any,
+) -> Optimizer:
+    """As :func:`minimize`, for values that are better when larger.
+
+    Example:
+        >>> import bojax
+        >>> result = bojax.maximize(
+        ...     lambda c: c["x"], {"x": bojax.Int(1, 3)}, evaluations=3, strategy="random")
+        >>> result.best().config
+        {'x': 3}
+    """
+    settings.setdefault("direction", "maximize")
+    return minimize(function, space, evaluations=evaluations, batch=batch, **settings)
+
+
+def _number(name: str, value: Any) -> float:
+    if value is None:
+        return math.nan
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError) as error:
+        raise TrialError(f"{name}: expected a number, got {value!r}.") from error
+    if array.size != 1:
+        raise TrialError(
+            f"{name}: expected one number a trial, got shape {array.shape}; "
+            "give a list of trials with as many values."
+        )
+    return float(array.reshape(()))
+
+
+def _as_column(name: str, given: Any, n: int) -> Sequence[Any]:
+    if given is None:
+        return [None] * n
+    if np.ndim(given) == 0:
+        raise TrialError(f"tell: {n} trials need {n} {name}, got the single {given!r}.")
+    if len(given) != n:
+        raise TrialError(f"tell: {n} trials need {n} {name}, got {len(given)}.")
+    return list(given)
+
+
+def _strategy_to_json(strategy: Any) -> dict[str, Any]:
+    from bojax.strategies import NAMES
+
+    for name, make in NAMES.items():
+        if type(make()) is type(strategy):
+            return {"name": name, "settings": _settings(strategy)}
+    return {"name": None, "settings": {"type": type(strategy).__name__}}
+
+
+def _settings(strategy: Any) -> dict[str, Any]:
+    settings = {}
+    for field in strategy.__dataclass_fields__:
+        value = getattr(strategy, field)
+        if field == "surrogate":
+            settings["kernel"] = value.kernel
+        else:
+            settings[field] = value
+    return settings
+
+
+def _strategy_from_json(data: Mapping[str, Any]) -> Any:
+    from bojax.strategies import NAMES
+
+    if data["name"] not in NAMES:
+        raise ConfigError(
+            f"strategy: saved with {data['settings'].get('type', data['name'])!r}, which bojax "
+            "does not have; pass it to Optimizer.load(path, strategy=...)."
+        )
+    return NAMES[data["name"]](**data["settings"])
+
+

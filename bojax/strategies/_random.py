@@ -1,0 +1,71 @@
+"""Random search: independent uniform draws in the scale searched in.
+
+Bergstra & Bengio (2012), "Random Search for Hyper-Parameter Optimization", JMLR 13. The
+baseline everything is to be held against, also at twice the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bojax.history import History
+from bojax.space.table import SpaceTable
+from bojax.strategies import protocol
+from bojax.strategies.protocol import ALTERNATIVES, Sizes
+
+
+class State(NamedTuple):
+    """The space and how many rows were asked so far."""
+
+    table: SpaceTable
+    asked: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Random:
+    """Random search; see :func:`random`.
+
+    Example:
+        >>> import bojax
+        >>> isinstance(bojax.strategies.random(), bojax.strategies.Random)
+        True
+    """
+
+    def init(self, table: SpaceTable, sizes: Sizes) -> State:
+        """State before the first suggestion."""
+        return State(table, jnp.zeros((), jnp.int32))
+
+    def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):
+        """`q` uniform rows; suggestion i depends on the key and i alone, unless it is taken."""
+        given = protocol.nothing_given(history, q) if given is None else given
+        wanted = q if wanted is None else wanted
+
+        def propose(i):
+            own = jax.random.fold_in(key, state.asked + i)
+            return jax.random.uniform(own, (ALTERNATIVES, given.shape[1]), history.rows.dtype)
+
+        rows, info = protocol.design(state.table, history, given, wanted, propose)
+        asked = state.asked + jnp.asarray(wanted, jnp.int32)
+        return state._replace(asked=asked), rows, info
+
+    def tell(self, state: State, history: History) -> State:
+        """Nothing to learn."""
+        return state
+
+
+def random() -> Random:
+    """Random search.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"x": bojax.Float(0, 1)})
+        >>> sorted(bojax.Optimizer(space, strategy=bojax.strategies.random()).ask().config)
+        ['x']
+    """
+    return Random()
+

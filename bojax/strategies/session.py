@@ -1,0 +1,293 @@
+"""A strategy on the host: history, padding, keys, deduplication; NumPy outside programs.
+
+The one place where Python objects become padded arrays. `Optimizer` and the Coordinator
+both drive a `Session`; neither sees a key, a capacity or a size class.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from bojax.errors import ConfigError
+from bojax.history import (
+    SCHEMA,
+    History,
+    Status,
+    capacity_for,
+    empty_history,
+    grow,
+    ordered,
+)
+from bojax.space import Space
+from bojax.space import table as tables
+from bojax.strategies.protocol import Q_CLASSES, Sizes
+
+MOST_CELLS = 1_000_000  # a finite space up to this size is searched to its last cell
+
+
+@partial(jax.jit, static_argnames="q")
+def _ask_program(strategy, state, history, bits, q, given, wanted):
+    return strategy.ask(state, history, jax.random.wrap_key_data(bits), q, given, wanted)
+
+
+class Session:
+    """A run of one strategy on one space.
+
+    Args:
+        space, strategy, seed: of the run.
+        sizes: static sizes.
+        repeats: "never" or "replicate": whether a configuration may be suggested again
+            when every one was.
+
+    Attributes:
+        history: NumPy arrays with room to spare, `lines` of them in use.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        strategy: Any,
+        *,
+        seed: int = 0,
+        sizes: Sizes = Sizes(),  # noqa: B008 (a tuple, immutable)
+        repeats: str = "never",
+    ) -> None:
+        self.space, self.strategy, self.sizes, self.repeats = space, strategy, sizes, repeats
+        self.seed = seed
+        self.lines = 0
+        self.history = empty_history(
+            capacity_for(1), space.table.columns, sizes.objectives, sizes.constraints
+        )
+        with jax.enable_x64(True):
+            self.state = jax.tree.map(np.asarray, strategy.init(space.table, sizes))
+        self._bits = key_bits(seed)
+
+    # ------------------------------------------------------------------ asking
+
+    def ask(self, q: int, given: np.ndarray | None = None) -> list[tuple[np.ndarray, dict]]:
+        """Up to `q` canonical rows with their tags and raw samples.
+
+        Fewer than `q`, and at last none, come back when a finite space is used up.
+
+        Args:
+            q: at least 1; more than 64 are asked in several batches.
+            given: `[D]` what every row must have, NaN elsewhere.
+
+        Raises:
+            ConfigError: a context parameter that is not given.
+        """
+        found: list[tuple[np.ndarray, dict]] = []
+        given = self._complete(given)
+        while len(found) < q:
+            batch = self._ask_batch(min(q - len(found), Q_CLASSES[-1]), given)
+            found.extend(batch)
+            if not batch:
+                break
+            if len(found) < q:  # the next batch must see this one as pending
+                raise_pending = [row for row, _ in batch]
+                self._scratch(raise_pending)
+        self._unscratch()
+        return found
+
+    def _ask_batch(self, wanted: int, given: np.ndarray) -> list[tuple[np.ndarray, dict]]:
+        q = next(size for size in Q_CLASSES if size >= wanted)
+        history = ordered(self._view(q))
+        tiled = np.tile(given, (q, 1))
+        with jax.enable_x64(True):
+            on_host = getattr(self.strategy, "ask_on_host", None)
+            arguments = (self.state, history, self._bits, q, tiled, np.int32(wanted))
+            if on_host is None:
+                state, rows, info = _ask_program(self.strategy, *arguments)
+            else:
+                state, rows, info = on_host(*arguments)
+            self.state = jax.tree.map(np.asarray, state)
+        rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
+        raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
+        rows = self.space.canonical(rows)
+        taken = {self._identity(row) for row in self._present_rows()}
+        found = []
+        for row, ok, sample, tag in zip(rows, valid, raw, tags, strict=True):
+            if not ok or self._identity(row) in taken:
+                row = self._unseen(taken, given, len(self._present_rows()) + len(found))
+            if row is None:
+                continue
+            taken.add(self._identity(row))
+            found.append((row, {"tag": tag, "raw": sample}))
+        return found
+
+    def _unseen(self, taken: set[bytes], given: np.ndarray, number: int) -> np.ndarray | None:
+        """A row nobody was given yet, drawn evenly from what is left; None if nothing is."""
+        rng = np.random.default_rng([self.seed % 2**64, number])
+        if self._enumerable():
+            rows = self.space.every_row(MOST_CELLS)
+            rows = tables.with_given(self.space.table, rows, given, np)
+            left = [row for row in rows if self._identity(row) not in taken]
+            if left:
+                return left[rng.integers(len(left))]
+            if self.repeats == "replicate":
+                return rows[rng.integers(len(rows))]
+            return None
+        for _ in range(100):
+            unit = rng.random((64, self.space.table.columns))
+            rows = tables.unit_to_row(self.space.table, unit, np)
+            rows = self.space.canonical(tables.with_given(self.space.table, rows, given, np))
+            for row in rows:
+                if self._identity(row) not in taken:
+                    return row
+        return None
+
+    def _enumerable(self) -> bool:
+        return self.space.size <= MOST_CELLS
+
+    # ------------------------------------------------------------------ telling
+
+    def write(
+        self,
+        trial: int,
+        row: np.ndarray,
+        *,
+        status: Status,
+        values: Any = None,
+        variance: Any = None,
+        constraints: Any = None,
+        cost: float | None = None,
+        info: dict | None = None,
+    ) -> None:
+        """Put one line into the history; a line of the same trial and row is replaced."""
+        line = self.find(trial, row)
+        if line is None:
+            if self.lines == self.history.capacity:
+                self.history = grow(self.history, capacity_for(self.lines + 1))
+            line = self.lines
+            self.lines += 1
+        h = self.history
+        h.trial[line], h.rows[line], h.status[line] = trial, row, status
+        h.values[line] = np.nan if values is None else values
+        h.variance[line] = 0.0 if variance is None else variance
+        h.cost[line] = np.nan if cost is None else cost
+        if constraints is not None:
+            h.constraints[line] = constraints
+        if info is not None:
+            h.tag[line], h.raw[line] = info["tag"], info["raw"]
+
+    def find(self, trial: int, row: np.ndarray) -> int | None:
+        """The line of a trial at a row (so at a fidelity), or None."""
+        used = slice(0, self.lines)
+        same = (self.history.trial[used] == trial) & (self.history.rows[used] == row).all(axis=1)
+        where = np.flatnonzero(same)
+        return int(where[0]) if len(where) else None
+
+    def tell(self) -> None:
+        """Let the strategy see what was written."""
+        # Every strategy so far learns in `ask`; the call stays for those that close generations.
+        if getattr(self.strategy, "learns_in_tell", False):
+            with jax.enable_x64(True):
+                state = self.strategy.tell(self.state, ordered(self._view(0)))
+                self.state = jax.tree.map(np.asarray, state)
+
+    # ------------------------------------------------------------------ helpers
+
+    def _complete(self, given: np.ndarray | None) -> np.ndarray:
+        table = self.space.table
+        given = np.full(table.columns, np.nan) if given is None else np.asarray(given, float)
+        lacking = (table.role == tables.CONTEXT) & np.isnan(given)
+        if lacking.any():
+            name = self.space.names[int(np.argmax(lacking))]
+            raise ConfigError(
+                f"{name}: is context and must be given: ask(..., context={{{name!r}: value}})."
+            )
+        return given
+
+    def _identity(self, row: np.ndarray) -> bytes:
+        """What two rows share when they are the same configuration."""
+        return np.where(self.space.table.role == tables.FIDELITY, 0.0, row + 0.0).tobytes()
+
+    def _present_rows(self) -> np.ndarray:
+        return self._view(0).rows[: self.lines + self._scratched]
+
+    _scratched = 0
+
+    def _view(self, room: int) -> History:
+        """The history at the capacity its lines need now."""
+        lines = self.lines + self._scratched
+        capacity = capacity_for(max(lines, 1))
+        return History(*(leaf[:capacity] for leaf in self.history))
+
+    def _scratch(self, rows: list[np.ndarray]) -> None:
+        """Pending lines of a batch that is still being asked."""
+        lines = self.lines + self._scratched
+        if lines + len(rows) > self.history.capacity:
+            self.history = grow(self.history, capacity_for(lines + len(rows)))
+        for i, row in enumerate(rows):
+            self.history.trial[lines + i] = 2**30 + lines + i
+            self.history.rows[lines + i] = row
+            self.history.status[lines + i] = Status.PENDING
+        self._scratched += len(rows)
+
+    def _unscratch(self) -> None:
+        blank = empty_history(1, self.space.table.columns, self.sizes.objectives,
+                              self.sizes.constraints)
+        for line in range(self.lines, self.lines + self._scratched):
+            for leaf, empty in zip(self.history, blank, strict=True):
+                leaf[line] = empty[0]
+        self._scratched = 0
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self) -> dict[str, Any]:
+        """The history and the strategy's state as JSON-able data, floats exact."""
+        leaves = jax.tree.leaves(self._own_state())
+        return {
+            "schema": SCHEMA,
+            "history": {
+                name: _packed(leaf[: self.lines])
+                for name, leaf in zip(History._fields, self.history, strict=True)
+            },
+            "state": [_packed(leaf) for leaf in leaves],
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Continue where :meth:`save` was called, to the bit."""
+        lines = {name: _unpacked(leaf) for name, leaf in data["history"].items()}
+        self.lines = len(lines["trial"])
+        capacity = capacity_for(max(self.lines, 1))
+        self.history = empty_history(
+            capacity, self.space.table.columns, self.sizes.objectives, self.sizes.constraints
+        )
+        for name, leaf in zip(History._fields, self.history, strict=True):
+            leaf[: self.lines] = lines[name]
+        own = self._own_state()
+        restored = jax.tree.unflatten(
+            jax.tree.structure(own), [_unpacked(leaf) for leaf in data["state"]]
+        )
+        self.state = restored._replace(table=self.space.table)
+
+    def _own_state(self) -> Any:
+        """The state without the table, which the space gives back."""
+        return self.state._replace(table=None)
+
+
+def key_bits(seed: int) -> np.ndarray:
+    """The raw bits of `jax.random.key(seed)`, without starting a program: threefry's pair."""
+    seed = int(seed) % 2**64
+    return np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+
+
+def _packed(array: Any) -> dict[str, Any]:
+    array = np.asarray(array)
+    return {"dtype": array.dtype.str, "shape": list(array.shape), "hex": array.tobytes().hex()}
+
+
+def _unpacked(data: dict[str, Any]) -> np.ndarray:
+    flat = np.frombuffer(bytes.fromhex(data["hex"]), np.dtype(data["dtype"]))
+    return flat.reshape(data["shape"]).copy()
+
+
+def dumps(data: dict[str, Any]) -> str:
+    """JSON text of what :meth:`Session.save` returned."""
+    return json.dumps(data, allow_nan=False)

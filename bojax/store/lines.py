@@ -43,7 +43,7 @@ def lines_of(history: History) -> dict[Key, dict[str, Any]]:
     return lines
 
 
-def history_of(shape: Mapping[str, int], rows: Iterable[Mapping[str, Any]]) -> History:
+def history_of(shape: Mapping[str, int], rows: Iterable[Any]) -> History:
     """The history whose lines these are, ordered by (trial, line)."""
     history = empty_history(**shape)
     for i, row in enumerate(rows):

@@ -74,9 +74,10 @@ def test_killed_at_a_point(store, file, fault, committed, loose):
     assert check(file) == committed
 
 
-def test_killed_at_any_moment_and_resumed(store, file):
-    rungs, chance = [], random.Random(0)
-    for _ in range(3):
+@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_and_resumed(store, file, times):
+    rungs, chance = [], random.Random(times)
+    for _ in range(times):
         child = work(file, 100_000)
         assert child.stdout.readline() == "begin\n", child.stderr.read()
         time.sleep(chance.uniform(0.05, 0.25))

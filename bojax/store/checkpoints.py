@@ -111,6 +111,14 @@ def read_checkpoint(
 
     Raises:
         StoreError: the file is missing, cut short, or not what was written.
+
+    Example:
+        >>> import tempfile
+        >>> from bojax.store import read_checkpoint, write_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path, checksum, size = write_checkpoint(folder, "a", {}, {"step": 27})
+        ...     read_checkpoint(path, checksum)
+        ({}, {'step': 27})
     """
     path = Path(path)
     try:
@@ -141,6 +149,14 @@ def sweep_checkpoints(folder: str | Path, keep: Iterable[str]) -> list[Path]:
 
     Returns:
         What was deleted.
+
+    Example:
+        >>> import tempfile
+        >>> from bojax.store import sweep_checkpoints, write_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path, checksum, size = write_checkpoint(folder, "a", {}, {})
+        ...     sweep_checkpoints(folder, keep=[path.name])
+        []
     """
     kept, removed = set(keep), []
     for path in sorted(Path(folder).glob("*")):

@@ -27,7 +27,7 @@ from bojax.training.plan import (
     chunks_for,
     pack,
 )
-from bojax.training.program import Program
+from bojax.training.program import Program, float32_scope
 from bojax.training.task import Task
 
 _FORMAT = 1  # of `state_arrays`
@@ -147,7 +147,7 @@ class LocalExecutor:
         self._done: dict[int, int] = {}  # trial -> epochs trained
         self._configs: dict[int, dict] = {}
         host = pop.arrays_of(data.x, data.y, data.train, data.validation)
-        with _float32():
+        with float32_scope():
             self._arrays = self._devices.share(host)
             self._key = self._devices.share(pop.key_words(seed))
 
@@ -177,7 +177,7 @@ class LocalExecutor:
         groups: dict[Structure, list[int]] = {}
         for i, structure in enumerate(self._schema.structures(listed)):
             groups.setdefault(structure, []).append(i)
-        with _float32():
+        with float32_scope():
             for structure in groups:
                 self._bucket(structure)
             self._check(jobs, starts, stops, groups)
@@ -417,7 +417,7 @@ class LocalExecutor:
             trials = [int(trial) for trial in entry["trials"]]
             listed = [dict(configs[trial]) for trial in trials]
             structure = self._schema.structures(listed[:1])[0]
-            with _float32():
+            with float32_scope():
                 bank = self._bucket(structure).bank
             leaves = [np.asarray(arrays[f"{b}/{name}"]) for name in bank.names]
             for name, leaf, (shape, dtype) in zip(bank.names, leaves, bank.shapes, strict=True):
@@ -450,7 +450,7 @@ class LocalExecutor:
         x = self.data.transform(x)
         bucket = self._buckets[self._where(trial)]
         _, size = pop.evaluation_batches(len(self.data.validation))
-        with _float32():
+        with float32_scope():
             program = bucket.programs.predict(size)
             member, hp = self._member(trial), self._scalars(trial)
             parts = []
@@ -471,7 +471,7 @@ class LocalExecutor:
         count = len(self.data.test)
         if self.data.test.touched or not count:
             self.data.test.take()  # raises, before anything is compiled
-        with _float32():
+        with float32_scope():
             rest = np.zeros((count, *self.data.x.shape[1:]), self.data.x.dtype)
             blank = np.zeros((count, *self.data.y.shape[1:]), self.data.y.dtype)
             program = bucket.programs.test(_test_arrays(rest, blank))
@@ -496,7 +496,7 @@ class LocalExecutor:
         """Buckets, memory and call shape for these configurations; compiles nothing."""
 
         def member_bytes(structure: Structure) -> int:
-            with _float32():
+            with float32_scope():
                 shapes = self._bucket(structure).bank.shapes
             return sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
 
@@ -546,11 +546,6 @@ def _epochs(what: str, budget: float) -> int:
             "and the reduction factor so that every rung is whole."
         )
     return int(budget)
-
-
-def _float32() -> Any:
-    """Training is float32, whatever the caller's precision."""
-    return jax.enable_x64(False)
 
 
 def _shapes(tree: Any) -> Any:

@@ -96,15 +96,18 @@ def train_step(task: Task, carry: tuple, batch: Batch, hp: Hyperparameters, key:
     return (optax.apply_updates(params, updates), state, optimizer), loss
 
 
-def epoch_order(run_key: Any, trial: Any, epoch: Any, examples: int) -> Any:
+def training_keys(run_key: Any, trial: Any) -> tuple[Any, Any]:
+    """Keys of the trial's epoch orders and of its steps: fold in the epoch, or the step.
+
+    Made once outside the loops: every use of threefry inside one costs time and compilation.
+    """
+    return _stream(run_key, trial, _ORDER), _stream(run_key, trial, _STEP)
+
+
+def epoch_order(order_key: Any, epoch: Any, examples: int) -> Any:
     """A permutation of the training examples, int32 `[examples]`."""
-    key = jax.random.fold_in(_stream(run_key, trial, _ORDER), epoch)
+    key = jax.random.fold_in(order_key, epoch)
     return jnp.argsort(jax.random.bits(key, (examples,))).astype(jnp.int32)
-
-
-def step_key(run_key: Any, trial: Any, step: Any) -> Any:
-    """The key of one optimisation step, counted from the start of training."""
-    return jax.random.fold_in(_stream(run_key, trial, _STEP), step)
 
 
 def batch_at(arrays: Arrays, order: Any, position: Any, batch_size: int) -> Batch:
@@ -129,15 +132,16 @@ def train_member(
     """Train for `epochs` more epochs after `start` done ones; the loss is the last epoch's."""
     examples = arrays.train.shape[0]
     steps = steps_per_epoch(examples, batch_size)
+    order_key, step_key = training_keys(run_key, trial)
 
     def epoch_body(e: Any, member: Member) -> Member:
         epoch = start + e
-        order = epoch_order(run_key, trial, epoch, examples)
+        order = epoch_order(order_key, epoch, examples)
 
         def step_body(s: Any, carry: tuple) -> tuple:
             inner, total = carry
             batch = batch_at(arrays, order, s, batch_size)
-            key = step_key(run_key, trial, epoch * steps + s)
+            key = jax.random.fold_in(step_key, epoch * steps + s)
             inner, loss = train_step(task, inner, batch, hp, key)
             return inner, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
 

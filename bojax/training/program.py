@@ -8,7 +8,8 @@ evaluation, which never asks for the batch size, is compiled once for all of the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,16 @@ from bojax.training.hyper import Structure
 # Initialisers dominate compilation and run once: level 0 turns 3 s into 0.4 s.
 INIT_OPTIONS = {"xla_backend_optimization_level": 0}
 _LARGEST_CACHE = 256  # programs kept; the oldest is dropped, its executors keep theirs
+
+
+@contextmanager
+def float32_scope() -> Iterator[None]:
+    """Where tasks are traced and run: 32 bits and the usual promotion, whatever the caller set.
+
+    Optax itself does not trace under strict promotion.
+    """
+    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 @dataclass

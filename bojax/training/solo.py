@@ -15,7 +15,7 @@ import numpy as np
 from bojax.training import population as pop
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
-from bojax.training.program import INIT_OPTIONS
+from bojax.training.program import INIT_OPTIONS, float32_scope
 from bojax.training.task import Task
 
 
@@ -65,23 +65,24 @@ class Solo:
             config, space, static=task.static, padded=task.padded, steps=max_budget * self.steps
         )
         self.arrays = pop.arrays_of(data.x, data.y, data.train, data.validation)
-        self._key = pop.key_words(seed)
-        with jax.enable_x64(False):
-            self.member = _init(task, self._key, self.trial, self.hp, data.x[0])
+        run_key = pop.key_words(seed)
+        with float32_scope():
+            self._keys = _keys(run_key, self.trial)
+            self.member = _init(task, run_key, self.trial, self.hp, data.x[0])
 
     def train(self, epochs: int) -> None:
         """Train for more epochs."""
-        with jax.enable_x64(False):
+        with float32_scope():
             for _ in range(epochs):
                 self._epoch(np.int32(self.epoch))
                 self.epoch += 1
 
     def _epoch(self, epoch: np.int32) -> None:
-        order = _order(self._key, self.trial, epoch, self.examples)
+        order = _order(self._keys[0], epoch, self.examples)
         carry, total = self.member[:3], 0.0
         for s in range(self.steps):
             carry, loss, weight = _step(
-                self.task, self.batch_size, carry, self._key, self.trial, epoch, np.int32(s),
+                self.task, self.batch_size, carry, self._keys[1], epoch, np.int32(s),
                 order, self.hp, self.arrays,
             )  # fmt: skip
             total += float(loss) * float(weight)
@@ -89,23 +90,24 @@ class Solo:
 
     def evaluate(self) -> dict[str, float]:
         """Every metric on the validation part, and `train_loss`."""
-        with jax.enable_x64(False):
+        with float32_scope():
             metrics = _evaluate(self.task, self.member, self.hp, self.arrays)
         return {n: float(v) for n, v in {**metrics, "train_loss": self.member.loss}.items()}
 
 
 _init = jax.jit(pop.init_member, static_argnums=0, compiler_options=INIT_OPTIONS)
-_order = jax.jit(pop.epoch_order, static_argnums=3)
+_keys = jax.jit(pop.training_keys)
+_order = jax.jit(pop.epoch_order, static_argnums=2)
 _evaluate = jax.jit(pop.evaluate_member, static_argnums=0)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _step(
-    task: Task, batch_size: int, carry: tuple, run_key: Any, trial: Any, epoch: Any, s: Any,
-    order: Any, hp: Hyperparameters, arrays: pop.Arrays,
+    task: Task, batch_size: int, carry: tuple, step_key: Any, epoch: Any, s: Any, order: Any,
+    hp: Hyperparameters, arrays: pop.Arrays,
 ) -> tuple:  # fmt: skip
     batch = pop.batch_at(arrays, order, s, batch_size)
     steps = pop.steps_per_epoch(order.shape[0], batch_size)
-    key = pop.step_key(run_key, trial, epoch * steps + s)
+    key = jax.random.fold_in(step_key, epoch * steps + s)
     carry, loss = pop.train_step(task, carry, batch, hp, key)
     return carry, loss, batch.weight.sum()

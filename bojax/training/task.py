@@ -128,7 +128,7 @@ class Task:
 
         return cls._adapted(
             (LinenInit, LinenLoss, LinenPredict), build, loss, optimizer, metrics,
-            static=tuple(static), padded=tuple(padded), batch_size=batch_size,
+            static=static, padded=padded, batch_size=batch_size,
         )  # fmt: skip
 
     @classmethod
@@ -162,7 +162,7 @@ class Task:
 
         return cls._adapted(
             (NnxInit, NnxLoss, NnxPredict), build, loss, optimizer, metrics,
-            static=tuple(static), padded=tuple(padded), batch_size=batch_size,
+            static=static, padded=padded, batch_size=batch_size,
         )  # fmt: skip
 
     @classmethod

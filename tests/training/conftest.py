@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import numpy as np
-import optax
 import pytest
+from flax import linen
 
 import bojax
 from bojax.history import Job
@@ -19,7 +19,7 @@ SPACE = bojax.Space(
         "weight_decay": bojax.Float(1e-6, 1.0, log=True),
         "dropout": bojax.Float(0.0, 0.9),
         "width": bojax.Int(4, 16),
-        "depth": bojax.Int(1, 3),
+        "depth": bojax.Int(1, 2),
         "batch_size": bojax.Ordinal([16, 32]),
         "optimizer": bojax.Categorical(["momentum", "adamw"]),
         "momentum": bojax.Float(0.0, 0.99, when={"optimizer": "momentum"}),
@@ -59,7 +59,7 @@ def configuration(i, **changes):
         "weight_decay": 1e-3,
         "dropout": float(generator.uniform(0.0, 0.5)),
         "width": int(generator.integers(9, 17)),
-        "depth": int(generator.integers(1, 4)),
+        "depth": int(generator.integers(1, 3)),
         "batch_size": 16,
         "optimizer": ["momentum", "adamw"][i % 2],
         "momentum": 0.9,
@@ -81,6 +81,21 @@ def executor(**settings):
     given = {"seed": 7, "max_budget": 9, "chunk": 2, "slots": 8}
     task = bojax.Task.linen(build, optimizer=optimizer, padded=["width"])
     return LocalExecutor(task, SPACE, settings.pop("data", None) or data(), **given | settings)
+
+
+TINY = bojax.Space(
+    {"lr": bojax.Float(1e-3, 1.0, log=True), "batch_size": bojax.Ordinal([16, 32])}
+)
+
+
+def tiny(**settings):
+    """An executor of a linear model, quick to compile."""
+    task = bojax.Task.linen(lambda hp: linen.Dense(3), optimizer=sgd, metrics=())
+    return LocalExecutor(task, TINY, data(), max_budget=9, chunk=2, slots=8, **settings)
+
+
+def sgd(hp):
+    return fused("sgd", hp["lr"])
 
 
 def jobs(trials, start, stop):
@@ -111,6 +126,7 @@ def small():
         task=bojax.Task.linen(build, optimizer=optimizer, padded=["width"]),
         data=data,
         executor=executor,
+        tiny=tiny,
         configuration=configuration,
         configurations=lambda n, **changes: {i: configuration(i, **changes) for i in range(n)},
         jobs=jobs,

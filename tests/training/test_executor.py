@@ -8,6 +8,7 @@ import pytest
 
 from bojax.errors import TaskError, TestDataTouched, TrialError
 from bojax.history import Job, Status
+from bojax.training import LocalExecutor
 from bojax.training.solo import Solo
 
 
@@ -113,11 +114,14 @@ def test_nothing_compiles_for_other_values_seeds_sizes_and_splits(small, count_c
 
 
 def test_another_batch_size_compiles_a_train_program_and_no_more(small, count_compiles):
-    executor = small.executor(chunk=4)  # a chunk of its own, so that nothing is there yet
-    executor.run(small.jobs([0], 0, 1), small.configurations(1))
+    executor = small.tiny()
+    configs = {0: {"lr": 0.1, "batch_size": 16}, 1: {"lr": 0.1, "batch_size": 32}}
+    with count_compiles() as programs:
+        executor.run(small.jobs([0], 0, 1), configs)
+    assert len(programs) == 3
     assert sorted(p.kind for p in executor.programs) == ["eval", "init", "train"]
     with count_compiles() as programs:
-        executor.run(small.jobs([1], 0, 1), {1: small.configuration(1, batch_size=32)})
+        executor.run(small.jobs([1], 0, 1), configs)
     assert len(programs) == 1
     assert sorted(p.kind for p in executor.programs) == ["eval", "init", "train", "train"]
 
@@ -155,7 +159,8 @@ def test_every_hyperparameter_matters(small, change):
     losses = []
     for changes in ({}, change):
         executor = small.executor()
-        (report,) = executor.run(small.jobs([0], 0, 4), {0: small.configuration(0, **base | changes)})
+        config = small.configuration(0, **base | changes)
+        (report,) = executor.run(small.jobs([0], 0, 4), {0: config})
         losses.append(report.metrics["loss"])
     assert abs(losses[0] - losses[1]) > 1e-5
 
@@ -206,22 +211,26 @@ def test_a_job_of_no_epochs_only_evaluates(small):
 
 
 def test_events_tell_the_story(small):
-    events = []
-    executor = small.executor(chunk=3, on_event=events.append)
-    executor.run(small.jobs(range(5), 0, 1), small.configurations(5))
+    events, configs = [], {i: {"lr": 0.1, "batch_size": 16} for i in range(5)}
+    executor = small.tiny(on_event=events.append)
+    executor.run(small.jobs(range(5), 0, 1), configs)
     kinds = [event.kind for event in events]
     assert kinds.count("compiling") == kinds.count("compiled") == 3
     (trained,) = [event for event in events if event.kind == "trained"]
     assert (trained.members, trained.epochs) == (5, 5) and trained.seconds > 0
-    assert "batch_size=16" in trained.name
+    assert trained.name == "batch_size=16"
     spent = sum(p.lower_seconds + p.compile_seconds for p in executor.programs)
     assert executor.compile_seconds == pytest.approx(spent)
     assert sum(e.seconds for e in events if e.kind == "compiled") == pytest.approx(spent)
-    other = []
-    small.executor(chunk=3, on_event=other.append).run(
-        small.jobs([0], 0, 1), small.configurations(1)
-    )
-    assert [event.kind for event in other] == ["reused"] * 3 + ["trained"]
+    # The same task again: equal functions, so nothing is compiled twice.
+    events.clear()
+    again = LocalExecutor(
+        executor.task, executor.space, executor.data, max_budget=9, chunk=2, slots=8,
+        on_event=events.append,
+    )  # fmt: skip
+    again.run(small.jobs([0], 0, 1), configs)
+    assert [event.kind for event in events] == ["reused"] * 3 + ["trained"]
+    assert [p.name for p in again.programs] == [p.name for p in executor.programs]
 
 
 def test_dropped_states_are_gone_and_their_rows_used_again(small):

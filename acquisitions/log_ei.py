@@ -25,6 +25,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bojax.optimize.precision import own_precision
+
 # Where the series takes over. In float64 sooner than 37.5, where erfc(u / sqrt 2), of which
 # JAX makes erfcx, falls into denormals that XLA flushes to zero, and not before 25, where
 # the series' first omitted term passes 1e-15. Between them 1 - u e loses u^2 eps.
@@ -80,8 +82,8 @@ def log_h(z):
     Example:
         >>> import jax.numpy as jnp
         >>> from bojax.acquisitions.log_ei import log_h
-        >>> [round(float(v), 4) for v in log_h(jnp.array([-0.5, -5.0, -30.0]))]
-        [-1.6205, -16.7443, -457.7246]
+        >>> [round(float(v), 2) for v in log_h(jnp.array([-0.5, -5.0, -30.0]))]
+        [-1.62, -16.74, -457.72]
     """
     near, far, z_near, u, u_far = _branches(z)
     direct = jnp.log(_pdf(z_near) + z_near * _cdf(z_near))
@@ -115,6 +117,12 @@ def log_expected_improvement(mean, variance, incumbent):
     Args:
         mean, variance: of the function, minimised.
         incumbent: the value to improve on.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from bojax.acquisitions import log_expected_improvement
+        >>> round(float(log_expected_improvement(jnp.array(0.0), jnp.array(1.0), 0.0)), 4)
+        -0.9189
     """
     deviation = jnp.sqrt(variance)
     return jnp.log(deviation) + log_h((incumbent - mean) / deviation)
@@ -146,7 +154,8 @@ class LogEI:
                 f"LogEI: scores one row at a time, rows[..., 1, D]; got q={rows.shape[-2]}."
             )
         mean, variance = posteriors[0].mean_and_variance(rows[..., 0, :])
-        return self.of_moments(mean, variance, incumbent)
+        with own_precision(posteriors[0].upper):
+            return self.of_moments(jnp.asarray(mean), jnp.asarray(variance), incumbent)
 
     def of_moments(self, mean, variance, incumbent):
         """The score from a mean `[..., N]` or `[..., N, S]` and variance `[..., N]`."""

@@ -199,9 +199,7 @@ def merge_equal(rows, values, variance, count, mask):
         (2.0, 2.0, [True, False])
     """
     n = rows.shape[0]
-    equal = jnp.ones((n, n), bool)
-    for column in range(rows.shape[1]):
-        equal &= rows[:, None, column] == rows[None, :, column]
+    equal = jnp.all(rows[:, None, :] == rows[None, :, :], axis=-1)
     equal &= mask[None, :]
     first = jnp.argmax(equal, axis=1)  # of each line, the first line of its group
     weight = jnp.where(mask, count, 0.0)

@@ -30,7 +30,7 @@ def as_features(x) -> Features:
     if isinstance(x, Features):
         return x
     x = jnp.asarray(x)
-    return Features(x, jnp.ones_like(x), jnp.ones(x.shape[-1], jnp.int32), jnp.array(False))
+    return Features(x, jnp.ones_like(x), jnp.ones(x.shape[-1], jnp.int32))
 
 
 def column_distance(x, z, kind):
@@ -47,32 +47,26 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
         x, z: features.
         length_scale, gap: `[D]`, the l and g of the formula.
     """
-    weight, gap_weight = length_scale**-2, gap**-2
-    limit = jnp.where(x.kind == CATEGORY, 1.0, jnp.inf).astype(x.coordinate.dtype)
+    dtype = x.coordinate.dtype
+    inverse = 1.0 / length_scale
+    limit = jnp.where(x.kind == CATEGORY, inverse**2, jnp.inf).astype(dtype)
 
     def block(total, columns):
-        xs, zs, w, cap = columns
+        xs, zs, cap = columns
         for k in range(xs.shape[0]):
-            squared = (xs[k][:, None] - zs[k][None, :]) ** 2
-            total = total + w[k] * jnp.minimum(squared, cap[k])
+            total = total + jnp.minimum((xs[k][:, None] - zs[k][None, :]) ** 2, cap[k])
         return total
 
-    def summed(a, b, w, cap):
-        d = a.shape[-1]
-        start = jnp.zeros((a.shape[0], b.shape[0]), a.dtype)
-        parts = (a.T, b.T, w, cap)
-        if d <= UNROLL:
-            return block(start, parts)
-        blocks = jax.tree.map(lambda p: p.reshape(d // 8, 8, *p.shape[1:]), parts)
-        return jax.lax.scan(lambda t, c: (block(t, c), None), start, blocks)[0]
-
-    def with_gaps(total):
-        none = jnp.full_like(limit, jnp.inf)
-        return total + summed(x.active, z.active, gap_weight, none)
-
-    numbers = summed(x.coordinate, z.coordinate, weight, limit)
-    # A property of the space, not of these rows: under vmap over rows the branch stays one.
-    return jax.lax.cond(x.conditional, with_gaps, lambda total: total, numbers)
+    parts = ((x.coordinate * inverse).T, (z.coordinate * inverse).T, limit)
+    d = limit.shape[0]
+    # Activity is 0 or 1: |a - a'| = a (1 - a') + (1 - a) a', sums of positive terms, exact
+    # as matrix products, and nothing where every column always exists.
+    weight = gap**-2
+    total = (x.active * weight) @ (1.0 - z.active).T + ((1.0 - x.active) * weight) @ z.active.T
+    if d <= UNROLL:
+        return block(total, parts)
+    blocks = jax.tree.map(lambda part: part.reshape(d // 8, 8, *part.shape[1:]), parts)
+    return jax.lax.scan(lambda t, c: (block(t, c), None), total, blocks)[0]
 
 
 def contract(pairs, x: Features):
@@ -106,8 +100,5 @@ def contract(pairs, x: Features):
         numbers = jax.lax.cond(mixed, columns, products, x.coordinate)
     else:
         numbers = columns(x.coordinate)
-    # Activity is 0 or 1, its products are exact enough in any precision.
-    gaps = jax.lax.cond(
-        x.conditional, products, lambda values: jnp.zeros_like(values[0]), x.active
-    )
-    return numbers, gaps
+    # Activity is 0 or 1: its products are exact enough in any precision.
+    return numbers, products(x.active)

@@ -3,6 +3,7 @@
 from bojax.optimize.batching import over_batch
 from bojax.optimize.lbfgs import Result, minimize
 from bojax.optimize.mixed import Found, maximize
+from bojax.optimize.scatter import normals, uniforms
 from bojax.optimize.sobol import sobol
 
-__all__ = ["Found", "Result", "maximize", "minimize", "over_batch", "sobol"]
+__all__ = ["Found", "Result", "maximize", "minimize", "normals", "over_batch", "sobol", "uniforms"]

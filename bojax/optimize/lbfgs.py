@@ -5,6 +5,10 @@ variable at a bound whose gradient pushes outwards is frozen), backtracking by q
 interpolation to the Armijo condition. Every trip of the single `while_loop` evaluates one
 trial point and then either accepts it and makes the next direction or shortens the step, so
 lanes under `vmap` stay busy and the objective is traced once.
+
+The inverse Hessian acts in its compact form (Byrd, Nocedal & Schnabel 1994, eq. 3.1): a few
+products with the stored pairs, a tenth of the operations of the two-loop recursion written
+out, which is what compiling costs.
 """
 
 from __future__ import annotations
@@ -30,6 +34,11 @@ class Result(NamedTuple):
         gradient: `[P]`.
         evaluations: int32, objective evaluations spent.
         converged: bool, whether it stopped by itself before `evaluations` ran out.
+
+    Example:
+        >>> from bojax.optimize import Result
+        >>> Result._fields[:2]
+        ('x', 'value')
     """
 
     x: Any
@@ -46,10 +55,8 @@ class _State(NamedTuple):
     trial: Any  # [P] to be evaluated next
     direction: Any  # [P]
     step: Any
-    steps: Any  # [m, P] differences of points
+    steps: Any  # [m, P] differences of points, newest last; 0 where there is none
     bends: Any  # [m, P] differences of gradients
-    inverse: Any  # [m] 1 / s'y, 0 for an empty slot
-    pairs: Any  # int32, pairs stored so far
     small: Any  # int32, successive trips whose predicted decrease was small
     evaluations: Any
     done: Any
@@ -102,7 +109,7 @@ def minimize(
         accept = finite & (first | (value <= state.value + ARMIJO * slope))
 
         accepted = _accept(state, value, gradient, moved, first)
-        direction = _direction(accepted, low, high, memory, largest_move)
+        direction = _direction(accepted, low, high, largest_move)
         decrement = -0.5 * jnp.where(direction != 0, accepted.gradient * direction, 0.0).sum()
         small = jnp.where(decrement < tolerance, accepted.small + 1, 0)
         accepted = accepted._replace(
@@ -141,8 +148,6 @@ def minimize(
             step=jnp.ones((), dtype),
             steps=jnp.zeros((memory, size), dtype),
             bends=jnp.zeros((memory, size), dtype),
-            inverse=jnp.zeros(memory, dtype),
-            pairs=jnp.zeros((), jnp.int32),
             small=jnp.zeros((), jnp.int32),
             evaluations=jnp.zeros((), jnp.int32),
             done=jnp.zeros((), bool),
@@ -152,14 +157,12 @@ def minimize(
 
 
 def _accept(state: _State, value, gradient, moved, first) -> _State:
-    """The trial becomes the point; its curvature pair is stored in a ring."""
+    """The trial becomes the point; its curvature pair enters, the oldest leaves."""
     bend = gradient - state.gradient
-    curvature = moved @ bend
-    keep = ~first & (curvature > CURVATURE * (bend @ bend)) & (curvature > 0)
-    slot = state.pairs % state.inverse.shape[0]
+    keep = ~first & (moved @ bend > CURVATURE * (bend @ bend))
 
-    def put(ring, new):
-        return ring.at[slot].set(jnp.where(keep, new, ring[slot]))
+    def put(stored, new):
+        return jnp.where(keep, jnp.concatenate([stored[1:], new[None]]), stored)
 
     return state._replace(
         x=state.trial,
@@ -168,42 +171,47 @@ def _accept(state: _State, value, gradient, moved, first) -> _State:
         step=jnp.ones_like(state.step),
         steps=put(state.steps, moved),
         bends=put(state.bends, bend),
-        inverse=put(state.inverse, 1.0 / jnp.where(keep, curvature, 1.0)),
-        pairs=state.pairs + keep.astype(jnp.int32),
     )
 
 
-def _direction(state: _State, low, high, memory: int, largest_move: float):
-    """The two-loop recursion on the free variables; steepest descent if it fails to descend."""
+def _direction(state: _State, low, high, largest_move: float):
+    """-H g on the free variables; steepest descent where that does not descend.
+
+    H = c I + [S, c Y] [[R^-T (D + c Y'Y) R^-1, -R^-T], [-R^-1, 0]] [S, c Y]' with R the upper
+    triangle of S'Y, D its diagonal and c = s'y / y'y of the newest pair.
+    """
     gradient = state.gradient
     outwards = ((state.x <= low) & (gradient > 0)) | ((state.x >= high) & (gradient < 0))
     free = ~outwards & (low < high)
     g = jnp.where(free, gradient, 0.0)
-    newest = jnp.where(state.pairs > 0, (state.pairs - 1) % memory, 0)
-    # Rows of the ring, newest first; empty slots have inverse 0 and change nothing.
-    order = (newest - jnp.arange(memory, dtype=jnp.int32)) % memory
-    steps = jnp.where(free, state.steps[order], 0.0)
-    bends = jnp.where(free, state.bends[order], 0.0)
-    # Pairs restricted to the free variables need their own curvature.
+    steps = jnp.where(free, state.steps, 0.0)
+    bends = jnp.where(free, state.bends, 0.0)
+    # Pairs restricted to the free variables need curvature of their own, or they go.
     curvature = jnp.sum(steps * bends, axis=1)
-    useful = (state.inverse[order] > 0) & (curvature > CURVATURE * jnp.sum(bends**2, axis=1))
-    inverse = jnp.where(useful, 1.0 / jnp.where(useful, curvature, 1.0), 0.0)
+    length = jnp.sum(bends * bends, axis=1)
+    useful = (curvature > CURVATURE * length) & (length > 0)
+    steps = jnp.where(useful[:, None], steps, 0.0)
+    bends = jnp.where(useful[:, None], bends, 0.0)
+    diagonal = jnp.where(useful, curvature, 0.0)
+    upper = jnp.triu(steps @ bends.T) + jnp.diag(jnp.where(useful, 0.0, 1.0))
 
-    q, weights = g, []
-    for i in range(memory):
-        weight = inverse[i] * (steps[i] @ q)
-        q = q - weight * bends[i]
-        weights.append(weight)
-    length = jnp.sum(bends[0] ** 2)
-    scaled = curvature[0] / jnp.where(length > 0, length, 1.0)
-    # Before the first pair, a step of length one along the gradient.
-    norm = jnp.sqrt(jnp.sum(g**2))
-    first_scale = 1.0 / jnp.where(norm > 0, jnp.maximum(norm, 1.0), 1.0)
-    r = jnp.where(inverse[0] > 0, scaled, first_scale) * q
-    for i in reversed(range(memory)):
-        r = r + steps[i] * (weights[i] - inverse[i] * (bends[i] @ r))
-    direction = jnp.where(free, -r, 0.0)
+    # Before the first pair, a step of length at most one along the gradient.
+    norm = jnp.sqrt(jnp.sum(g * g))
+    first_scale = 1.0 / jnp.maximum(norm, 1.0)
+    newest = useful[-1]
+    scale = jnp.where(newest, curvature[-1] / jnp.where(newest, length[-1], 1.0), first_scale)
+    # Two triangular systems: a = R^-1 S'g, b = R^-T ((D + c Y'Y) a - c Y'g).
+    a = _solve(upper, steps @ g, transposed=False)
+    b = _solve(upper, diagonal * a + scale * (bends @ (a @ bends - g)), transposed=True)
+    direction = -(scale * (g - a @ bends) + b @ steps)
     descends = direction @ g < 0
-    direction = jnp.where(descends, direction, -first_scale * g)
+    direction = jnp.where(descends & free, direction, jnp.where(descends, 0.0, -first_scale * g))
     size = jnp.max(jnp.abs(direction))
     return direction * jnp.minimum(1.0, largest_move / jnp.where(size > 0, size, 1.0))
+
+
+def _solve(upper, right, *, transposed: bool):
+    """R^-1 r or R^-T r for a small upper triangular R."""
+    return jax.lax.linalg.triangular_solve(
+        upper, right[:, None], left_side=True, lower=False, transpose_a=transposed
+    )[:, 0]

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from bojax.optimize.lbfgs import minimize
+from bojax.optimize.scatter import uniforms
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
@@ -34,6 +35,11 @@ class Found(NamedTuple):
         score: scalar.
         raw: `[D]` before rounding.
         valid: whether any candidate was free.
+
+    Example:
+        >>> from bojax.optimize import Found
+        >>> Found._fields[0]
+        'row'
     """
 
     row: Any
@@ -66,6 +72,17 @@ def maximize(
 
     Returns:
         :class:`Found`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import bojax
+        >>> table = bojax.Space({"x": bojax.Float(0, 1)}).table
+        >>> pool = jnp.linspace(0, 1, 16)[:, None] * jnp.array([1.0, 0, 0, 0])
+        >>> found = bojax.optimize.maximize(
+        ...     lambda rows: -(rows[:, 0] - 0.3) ** 2, table, jax.random.key(0), pool,
+        ...     jnp.zeros(4, bool), pool[:1], jnp.zeros(1, bool))
+        >>> round(float(found.row[0]), 3)
+        0.3
     """
     dtype = pool.dtype
     size = pool.shape[0] // lanes
@@ -129,13 +146,12 @@ def maximize(
     raw, height, best = jax.lax.fori_loop(0, rounds, round_, start)
 
     rows = tables.canonical(table, raw)
-    open_ = free(rows) & jnp.isfinite(height)
-    height = jnp.where(open_, height, -jnp.inf)
+    # The pool's leader may itself be taken in a space with real columns: it is asked too.
+    open_ = free(jnp.concatenate([rows, best.row[None]]))
+    height = jnp.where(open_[:-1] & jnp.isfinite(height), height, -jnp.inf)
     leader = jnp.argmax(height)
-    found = Found(rows[leader], height[leader], raw[leader], open_[leader])
-    # The pool's leader may itself be taken in a space with real columns.
-    best = best._replace(valid=best.valid & free(best.row[None])[0])
-    return _better(best, found)
+    found = Found(rows[leader], height[leader], raw[leader], height[leader] > -jnp.inf)
+    return _better(best._replace(valid=best.valid & open_[-1]), found)
 
 
 def _better(a: Found, b: Found) -> Found:
@@ -151,15 +167,11 @@ def neighbours(table: SpaceTable, key, rows, discrete, size: int):
     """
     rows = tables.canonical(table, rows)
     b, d = rows.shape
-    keys = jax.random.split(key, 4)
-    dtype = rows.dtype
-    weights = jax.random.uniform(keys[0], (b, size, d), dtype)
+    draws = uniforms(key, (b, size, 2 * d + 2), rows.dtype)
+    weights, fresh, coin = draws[..., :d], draws[..., d : 2 * d], draws[..., 2 * d :]
     column = jnp.argmax(jnp.where(discrete, weights, -1.0), axis=-1)
     hit = (jnp.arange(d) == column[..., None]) & discrete
     hit = hit & (jnp.arange(size) > 0)[None, :, None]
-    sign = jnp.where(jax.random.bernoulli(keys[1], shape=(b, size, 1)), 1.0, -1.0).astype(dtype)
-    stepped = tables.move(table, rows[:, None, :], sign)
-    anywhere = tables.unit_to_row(table, jax.random.uniform(keys[2], (b, size, d), dtype))
-    one_cell = jax.random.bernoulli(keys[3], shape=(b, size, 1))
-    changed = jnp.where(one_cell, stepped, anywhere)
+    stepped = tables.move(table, rows[:, None, :], jnp.where(coin[..., :1] < 0.5, 1.0, -1.0))
+    changed = jnp.where(coin[..., 1:] < 0.5, stepped, tables.from_unit(table, fresh))
     return tables.canonical(table, jnp.where(hit, changed, rows[:, None, :]))

@@ -179,7 +179,7 @@ class Space:
         Example:
             >>> import bojax
             >>> bojax.Space({"n": bojax.Int(1, 3)}).sample(2, seed=1)
-            [{'n': 2}, {'n': 3}]
+            [{'n': 2}, {'n': 1}]
         """
         unit = np.random.default_rng(seed).random((n, self.table.columns))
         return self.decode(tables.unit_to_row(self.table, unit, np))
@@ -231,6 +231,7 @@ class Space:
         if not self.size <= limit:
             return None
         rows = tables.enumerate_rows(self.table, np.arange(int(self.size)), np)
+        rows = tables.canonical(self.table, rows, np)
         _, first = np.unique(rows, axis=0, return_index=True)
         return rows[np.sort(first)]
 

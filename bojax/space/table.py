@@ -124,19 +124,19 @@ class Features:
         coordinate: `[..., D]` canonical row values (a category holds its code).
         active: `[..., D]` 1.0 where the column exists for the row.
         kind: `[D]` column kinds: data, so that they are never static.
-        conditional: scalar bool, whether any column of the space has a condition.
 
     Example:
+        >>> import numpy as np
         >>> import bojax
         >>> space = bojax.Space({"x": bojax.Float(0, 1)})
-        >>> bojax.space.table.features(space.table, space.encode({"x": 0.5})).active.tolist()
+        >>> row = space.encode({"x": 0.5})
+        >>> bojax.space.table.features(space.table, row, np).active.tolist()
         [1.0, 1.0, 1.0, 1.0]
     """
 
     coordinate: Any
     active: Any
     kind: Any
-    conditional: Any
 
     def __len__(self) -> int:
         return self.coordinate.shape[0]
@@ -239,14 +239,19 @@ def features(table: SpaceTable, rows, xp=jnp) -> Features:
     present = active(table, rows, xp)
     coordinate = xp.where(present & table.used, rows, table.default)
     shown = (present | ~table.used).astype(rows.dtype)
-    return Features(coordinate, shown, table.kind, table.depth > 0)
+    return Features(coordinate, shown, table.kind)
+
+
+def from_unit(table: SpaceTable, unit, xp=jnp):
+    """Points of the unit cube as rows, not yet canonical: a category takes equal shares."""
+    count = xp.maximum(table.cardinality, 1).astype(unit.dtype)
+    code = xp.clip(xp.floor(unit * count), 0.0, count - 1.0)
+    return xp.where(table.kind == CATEGORY, code, unit)
 
 
 def unit_to_row(table: SpaceTable, unit, xp=jnp):
-    """Points of the unit cube as canonical rows: a category takes equal shares of [0, 1)."""
-    count = xp.maximum(table.cardinality, 1).astype(unit.dtype)
-    code = xp.clip(xp.floor(unit * count), 0.0, count - 1.0)
-    return canonical(table, xp.where(table.kind == CATEGORY, code, unit), xp)
+    """Points of the unit cube as canonical rows."""
+    return canonical(table, from_unit(table, unit, xp), xp)
 
 
 def same_configuration(table: SpaceTable, a, b):
@@ -272,7 +277,7 @@ def cells(table: SpaceTable, xp=jnp):
 
 
 def enumerate_rows(table: SpaceTable, indices, xp=jnp):
-    """Rows number `indices` of a finite space's grid, `[..., D]`, canonical.
+    """Rows number `indices` of a finite space's grid, `[..., D]`, not yet canonical.
 
     The last column turns fastest, as in `itertools.product`. Conditional columns make
     several indices the same configuration.
@@ -282,12 +287,10 @@ def enumerate_rows(table: SpaceTable, indices, xp=jnp):
     """
     chosen = table.used & (table.role == PARAMETER) & (table.kind != REAL)
     radix = xp.where(chosen, xp.maximum(table.cardinality, 1), 1).astype(xp.int32)
-    rest = xp.asarray(indices).astype(xp.int32)
-    digits = []
-    for column in reversed(range(table.columns)):
-        digits.append(rest % radix[column])
-        rest = rest // radix[column]
-    digit = xp.stack(digits[::-1], axis=-1).astype(table.low.dtype)
+    # How many cells the columns to the right have; beyond int32 there is nothing to list.
+    stride = xp.flip(xp.cumprod(xp.flip(radix), dtype=xp.int32)) // radix
+    cells_before = xp.asarray(indices).astype(xp.int32)[..., None] // xp.maximum(stride, 1)
+    digit = (cells_before % radix).astype(table.low.dtype)
     count = xp.maximum(table.cardinality, 1).astype(digit.dtype)
     first, _, low, high = _cells(table, xp)
     value = first + digit * table.step
@@ -295,7 +298,7 @@ def enumerate_rows(table: SpaceTable, indices, xp=jnp):
     integer = (scaled - low) / xp.where(high > low, high - low, 1.0)
     row = xp.where(table.kind == INTEGER, integer, (digit + 0.5) / count)
     row = xp.where(table.kind == CATEGORY, digit, row)
-    return canonical(table, xp.where(chosen, row, table.default), xp)
+    return xp.where(chosen, row, table.default)
 
 
 def empty_table(columns: int, clauses: int, literals: int, choices: int) -> dict[str, np.ndarray]:
@@ -328,7 +331,7 @@ def move(table: SpaceTable, rows, steps, xp=jnp):
         steps: `[..., D]` whole numbers as floats; ignored for real columns.
 
     Returns:
-        `[..., D]`, canonical.
+        `[..., D]`, not yet canonical.
     """
     count = xp.maximum(table.cardinality, 1).astype(rows.dtype)
     code = xp.mod(rows + steps, count)
@@ -341,7 +344,7 @@ def move(table: SpaceTable, rows, steps, xp=jnp):
     moved = xp.where(table.kind == INTEGER, (scaled - low) / width, rows)
     moved = xp.where(table.kind == ORDINAL, rows + steps / count, moved)
     moved = xp.where(table.kind == CATEGORY, code, moved)
-    return canonical(table, moved, xp)
+    return moved
 
 
 def with_given(table: SpaceTable, rows, given, xp=jnp):

@@ -12,6 +12,7 @@ for, so that neither a lucky noisy value nor a cheap budget sets it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ import numpy as np
 
 from bojax.acquisitions import LogEI
 from bojax.history import TAGS, History, Status
-from bojax.optimize import maximize
+from bojax.optimize import maximize, normals, uniforms
 from bojax.optimize import sobol as sobol_points
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
@@ -102,7 +103,9 @@ class GPStrategy:
         def by_model(state):
             state, posterior = self.fit(state, history, key)
             fantasies = 1 if q == 1 else self.fantasies
-            return self.suggest(state, posterior, history, key, q, given, wanted, fantasies)
+            return self.suggest(
+                state, posterior, history, key, q, given, wanted, fantasies, pending=True
+            )
 
         return jax.lax.cond(self.designs(state, history, jnp), by_design, by_model, state)
 
@@ -139,23 +142,31 @@ class GPStrategy:
         fitted = jnp.where(full, told, state.fitted)
         return state._replace(theta=info.theta, fitted=fitted), posterior
 
-    def suggest(self, state, posterior, history, key, q, given, wanted, fantasies):
-        """Greedy rows from a fitted posterior: `(state, rows, info)`."""
+    def suggest(self, state, posterior, history, key, q, given, wanted, fantasies, pending):
+        """Greedy rows from a fitted posterior: `(state, rows, info)`.
+
+        Args:
+            fantasies: static, S.
+            pending: static; False promises that no line of the history is pending.
+        """
         table, d = state.table, history.rows.shape[1]
         n, dtype = history.capacity, history.rows.dtype
-        believed = _with_pending(posterior, history, key, state.asked, fantasies)
+        whitened = jnp.broadcast_to(posterior.whitened[:, None], (n, fantasies))
+        believed = Fantasies(posterior, whitened)
+        if pending:
+            believed = _with_pending(believed, history, key)
         start = believed.posterior.with_room(believed.whitened, q)
         score = LogEI()
         taken = protocol.taken_by(history, q)
         shift = protocol.shift_of(key, d)
 
         def one(i, carry):
-            fantasy, weights, rows, raw, valid, taken = carry
+            fantasy, rows, raw, valid, taken = carry
             own = jax.random.fold_in(key, state.asked + i)
             keys = jax.random.split(own, 5)
             at = jax.lax.dynamic_index_in_dim(given, i, keepdims=False)
             known = fantasy.posterior.mask
-            means = fantasy.posterior.mean + weights @ fantasy.whitened
+            means, _ = fantasy.mean_and_variance(self.targets(fantasy, table, at))
             incumbents = jnp.min(jnp.where(known[:, None], means, jnp.inf), axis=0)
             average = jnp.where(known, jnp.mean(means, axis=1), jnp.inf)
             leader = fantasy.posterior.features.coordinate[jnp.argmin(average)]
@@ -176,13 +187,11 @@ class GPStrategy:
             )
             line = n + i
             fantasy = fantasy.append(line, found.row, _draws(own, fantasies, dtype))
-            weights = self.extend(weights, fantasy, line, given[0])
             taken = protocol.Taken(
                 taken.rows.at[line].set(found.row), taken.mask.at[line].set(found.valid)
             )
             return (
                 fantasy,
-                weights,
                 rows.at[i].set(found.row),
                 raw.at[i].set(found.raw),
                 valid.at[i].set(found.valid),
@@ -190,9 +199,8 @@ class GPStrategy:
             )
 
         zeros = jnp.zeros((q, d), dtype)
-        weights = start.weights(self.targets(start, table, given[0]))
-        carry = (start, weights, zeros, zeros, jnp.zeros(q, bool), taken)
-        _, _, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, carry)
+        carry = (start, zeros, zeros, jnp.zeros(q, bool), taken)
+        _, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, carry)
         info = Info(jnp.zeros((q, TAGS), jnp.int32), raw, valid)
         return state._replace(asked=state.asked + wanted), rows, info
 
@@ -204,18 +212,6 @@ class GPStrategy:
             table.role == tables.PARAMETER, rows, tables.with_given(table, rows, fixed)
         )
 
-    def extend(self, weights, fantasy: Fantasies, line, given):
-        """The incumbents' weights w = k U after line `line` was appended, in O(T^2)."""
-        posterior, rows = fantasy.posterior, fantasy.posterior.features.coordinate
-        targets = self.targets(fantasy, posterior.table, given)
-        column = posterior.covariance(targets, rows[line][None])[:, 0]
-        # The new line of L is (l, p); the last entry of each w is what k(x, x_new) has
-        # beyond the earlier columns, (k - w l) / p.
-        earlier = fantasy.weights(rows[line][None])[0].at[line].set(0.0)
-        last = (column - weights @ earlier) * posterior.upper[line, line]
-        weights = weights.at[:, line].set(last)
-        return weights.at[line].set(fantasy.weights(targets[line][None])[0])
-
     def pool(self, keys, table: SpaceTable, leader, given, number, shift):
         """Candidates of one suggestion, `[candidates + local, D]` canonical.
 
@@ -226,27 +222,24 @@ class GPStrategy:
         d, dtype = leader.shape[0], leader.dtype
         own_shift = shift ^ jax.random.bits(keys[0], (d,), jnp.uint32)
         wide = sobol_points(0, self.candidates, d, own_shift).astype(dtype)
-        wide = tables.unit_to_row(table, wide)
-        noise = jax.random.normal(keys[1], (self.local, d), dtype)
-        low, high = (jnp.log(jnp.asarray(s, dtype)) for s in LOCAL_SPREAD)
-        draws = jax.random.uniform(keys[2], (self.local, d + 2), dtype)
+        noise = normals(keys[1], (self.local, d), dtype)
+        draws = uniforms(keys[2], (self.local, d + 2), dtype)
+        low, high = map(math.log, LOCAL_SPREAD)
         spread = jnp.exp(low + (high - low) * draws[:, :1])
-        used = jnp.maximum(jnp.sum(table.used.astype(dtype)), 1.0)
+        used = jnp.maximum(jnp.sum(table.used, dtype=jnp.int32).astype(dtype), 1.0)
         # Between one column and all of them move, a share of its own for each candidate.
         share = jnp.maximum(draws[:, 1:2], 1.0 / used)
-        moved = draws[:, 2:] < share
-        fresh = tables.unit_to_row(table, jnp.mod(draws[:, 2:] / share, 1.0))
-        categorical = table.kind == tables.CATEGORY
-        near = jnp.where(categorical, fresh, jnp.clip(leader + spread * noise, 0.0, 1.0))
-        local = jnp.where(moved, near, leader)
-        pool = jnp.concatenate([wide, local])
+        fresh = tables.from_unit(table, jnp.mod(draws[:, 2:] / share, 1.0))
+        near = jnp.where(table.kind == tables.CATEGORY, fresh, leader + spread * noise)
+        local = jnp.where(draws[:, 2:] < share, near, leader)
+        pool = jnp.concatenate([tables.from_unit(table, wide), local])
         size = pool.shape[0]
         cells = tables.cells(table)
         # A turn of the list for each suggestion, so that ties do not always fall alike.
-        index = jnp.mod(jnp.arange(size, dtype=jnp.int32) + number, jnp.int32(2**30))
+        index = jnp.arange(size, dtype=jnp.int32) + jnp.mod(number, 2**20)
         bounded = jnp.where(cells <= size, cells, 1.0).astype(jnp.int32)
         listed = tables.enumerate_rows(table, jnp.mod(index, bounded))
-        pool = jnp.where(cells <= size, listed, pool)
+        pool = jnp.where(cells <= size, listed.astype(dtype), pool)
         return tables.with_given(table, pool, given)
 
     # ------------------------------------------------------------------ the host's door
@@ -263,7 +256,7 @@ class GPStrategy:
         pending = bool((history.status == Status.PENDING).any())
         fantasies = self.fantasies if q > 1 or pending else 1
         return _suggest_program(
-            self, state, posterior, history, bits, q, given, wanted, fantasies
+            self, state, posterior, history, bits, q, given, wanted, fantasies, pending
         )
 
 
@@ -353,25 +346,24 @@ def _draws(key, fantasies: int, dtype):
     return jax.random.normal(key, (fantasies,), dtype)
 
 
-def _with_pending(posterior, history: History, key, asked, fantasies: int) -> Fantasies:
-    """Pending lines enter as fantasies, each one new column, in place of its masked line."""
-    n = history.capacity
-    dtype = posterior.upper.dtype
-    whitened = jnp.broadcast_to(posterior.whitened[:, None], (n, fantasies))
-    # A masked line's row and column are the identity's, so it can be taken over where it
-    # stands: U stays a factor of K^-1 in the order the lines were entered.
+def _with_pending(fantasies: Fantasies, history: History, key) -> Fantasies:
+    """Pending lines enter as fantasies, each one new column, in place of its masked line.
+
+    A masked line's row and column are the identity's, so it can be taken over where it
+    stands: U stays a factor of K^-1, in the order in which the lines were entered.
+    """
     pending = history.status == Status.PENDING
     order = jnp.argsort(~pending, stable=True)
     own = jax.random.fold_in(key, 2**29)
 
     def enter(i, fantasy):
         line = order[i]
-        row = history.rows[line]
-        draw = _draws(jax.random.fold_in(own, history.trial[line]), fantasies, dtype)
-        return fantasy.append(line, row, draw)
+        drawn = jax.random.fold_in(own, history.trial[line])
+        _, count = fantasy.whitened.shape
+        draw = _draws(drawn, count, history.rows.dtype)
+        return fantasy.append(line, history.rows[line], draw)
 
-    count = jnp.sum(pending, dtype=jnp.int32)
-    return jax.lax.fori_loop(0, count, enter, Fantasies(posterior, whitened))
+    return jax.lax.fori_loop(0, jnp.sum(pending, dtype=jnp.int32), enter, fantasies)
 
 
 # ------------------------------------------------------------------ named programs
@@ -387,7 +379,11 @@ def _fit_program(strategy, state, history, bits):
     return strategy.fit(state, history, jax.random.wrap_key_data(bits))
 
 
-@partial(jax.jit, static_argnames=("q", "fantasies"))
-def _suggest_program(strategy, state, posterior, history, bits, q, given, wanted, fantasies):
+@partial(jax.jit, static_argnames=("q", "fantasies", "pending"))
+def _suggest_program(
+    strategy, state, posterior, history, bits, q, given, wanted, fantasies, pending
+):
     key = jax.random.wrap_key_data(bits)
-    return strategy.suggest(state, posterior, history, key, q, given, wanted, fantasies)
+    return strategy.suggest(
+        state, posterior, history, key, q, given, wanted, fantasies, pending
+    )

@@ -99,7 +99,8 @@ class Taken(NamedTuple):
 
 def taken_by(history: History, room: int) -> Taken:
     """Every line of the history, with room for the suggestions of one call."""
-    rows = jnp.concatenate([history.rows, jnp.zeros((room, history.rows.shape[1]), history.rows.dtype)])
+    blank = jnp.zeros((room, history.rows.shape[1]), history.rows.dtype)
+    rows = jnp.concatenate([history.rows, blank])
     mask = jnp.concatenate([history.status != Status.EMPTY, jnp.zeros(room, bool)])
     return Taken(rows, mask)
 

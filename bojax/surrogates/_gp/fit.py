@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bojax.optimize.lbfgs import minimize
+from bojax.optimize import minimize, normals
 from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.objective import NOISE, NOISE_HIGH, NOISE_LOW, Evidence
 
@@ -33,6 +33,11 @@ class Info(NamedTuple):
         evaluations: objective evaluations of the winning start's search and all others.
         jitter: largest amount the diagonal was raised above the fitted noise.
         converged: whether the winning start stopped by itself.
+
+    Example:
+        >>> import bojax
+        >>> bojax.surrogates.Info._fields[:2]
+        ('theta', 'objective')
     """
 
     theta: Any
@@ -83,12 +88,9 @@ def prior_draws(key, kernel, evidence: Evidence, n: int):
     """
     start = default_start(kernel, evidence)
     d = evidence.used.shape[0]
-    keys = jax.random.split(key, 3)
-    dtype = start.dtype
-    shared = jax.random.normal(keys[0], (n, 1), dtype)
-    own = jax.random.normal(keys[1], (n, 2 * d), dtype)
-    noise = jax.random.normal(keys[2], (n, 1), dtype)
-    spread = jnp.asarray(kernel.length_scale.prior.scale, dtype)
+    normal = normals(key, (n, 2 * d + 2), start.dtype)
+    own, shared, noise = normal[:, : 2 * d], normal[:, 2 * d : 2 * d + 1], normal[:, 2 * d + 1 :]
+    spread = jnp.asarray(kernel.length_scale.prior.scale, start.dtype)
     scales = start[None, : 2 * d] + spread * (0.7 * shared + 0.7 * own)
     return jnp.concatenate([scales, NOISE.location + NOISE.scale * noise], axis=1)
 

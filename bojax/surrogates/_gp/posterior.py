@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.optimize.linalg import cholesky
+from bojax.optimize.precision import own_precision
 from bojax.space import Features
 from bojax.space import table as tables
 
@@ -26,20 +27,23 @@ SMALLEST_VARIANCE = 1e-12  # of standardised values; below it a prediction is ce
 
 
 def features_of(table, rows) -> Features:
-    """Rows of a space, or plain numbers, as a kernel's features."""
-    if table is not None:
-        return tables.features(table, rows)
-    ones = jnp.ones(rows.shape, rows.dtype)
-    kind = jnp.ones(rows.shape[-1], jnp.int32)
-    return Features(rows, ones, kind, jnp.array(False))
+    """Rows of a space, or plain numbers, as a kernel's features.
+
+    Plain numbers may come without the columns they were padded with.
+    """
+    if table is None:
+        ones = jnp.ones(rows.shape, rows.dtype)
+        return Features(rows, ones, jnp.ones(rows.shape[-1], jnp.int32))
+    missing = table.kind.shape[-1] - rows.shape[-1]
+    if missing:
+        rows = jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, missing)])
+    return tables.features(table, rows)
 
 
 def _at_own_precision(method: Callable) -> Callable:
-    """A method that re-enters the precision its factors have.
+    """On the host a method is one compiled program, in the factors' precision, and gives NumPy.
 
-    A float64 array that leaves the scope of `enable_x64` falls to float32 at the next
-    operation, so on the host each method goes back in, as one compiled program. Under a
-    trace the method is the plain function.
+    Under a trace it is the plain function.
     """
     takes_number = "n" in inspect.signature(method).parameters
     compiled = jax.jit(method, static_argnames="n" if takes_number else ())
@@ -49,14 +53,14 @@ def _at_own_precision(method: Callable) -> Callable:
         leaves = jax.tree.leaves((self, arguments))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return method(self, *arguments, **settings)
-        double = self.upper.dtype == np.float64
-        with jax.enable_x64(double):
-            dtype = np.float64 if double else np.float32
+        with own_precision(self.upper):
+            dtype = self.upper.dtype
             arguments = [
                 np.asarray(a, dtype) if isinstance(a, (np.ndarray, list, float)) else a
                 for a in arguments
             ]
-            return compiled(self, *arguments, **settings)
+            result = compiled(self, *arguments, **settings)
+            return result if isinstance(result, Posterior) else jax.tree.map(np.asarray, result)
 
     return entered
 
@@ -160,9 +164,7 @@ class Posterior:
             return jnp.concatenate([x, jnp.full((room, *x.shape[1:]), fill, x.dtype)])
 
         old = self.features
-        features = Features(
-            pad(old.coordinate), pad(old.active, 1), old.kind, old.conditional
-        )
+        features = Features(pad(old.coordinate), pad(old.active, 1), old.kind)
         upper = jnp.eye(t + room, dtype=self.upper.dtype).at[:t, :t].set(self.upper)
         larger = replace(self, features=features, mask=pad(self.mask, False), upper=upper)
         return Fantasies(larger, pad(whitened))
@@ -176,6 +178,17 @@ class Fantasies:
     Attributes:
         posterior: factors of T lines, room included.
         whitened: `[T, S]`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, numpy as np
+        >>> import bojax
+        >>> rows = np.linspace(0, 1, 5)[:, None]
+        >>> posterior, _ = bojax.surrogates.gp().fit(
+        ...     jax.random.key(0), bojax.surrogates.Data(rows, rows[:, 0]))
+        >>> with jax.enable_x64(True):  # traceable: it follows the caller's precision
+        ...     believed = posterior.with_room(jnp.zeros((64, 8)), 2)
+        >>> believed.whitened.shape
+        (66, 8)
     """
 
     posterior: Posterior
@@ -184,6 +197,11 @@ class Fantasies:
     def mean_and_variance(self, rows):
         """Standardised mean `[N, S]` and variance `[N]` at `[N, D]` rows."""
         return standard_mean_and_variance(self.posterior, self.whitened, rows)
+
+    @property
+    def upper(self):
+        """U, whose precision is that of everything here."""
+        return self.posterior.upper
 
     def weights(self, rows):
         """w = k(rows, X) U, `[N, D]` -> `[N, T]`: the mean there is m + w v."""
@@ -223,7 +241,6 @@ class Fantasies:
             old.features.coordinate.at[index].set(new.coordinate[0]),
             old.features.active.at[index].set(new.active[0]),
             old.features.kind,
-            old.features.conditional,
         )
         upper = old.upper.at[:, index].set(column.at[index].set(1.0 / pivot))
         posterior = replace(old, features=features, mask=old.mask.at[index].set(True), upper=upper)

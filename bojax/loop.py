@@ -1,0 +1,144 @@
+"""Whole runs as one pure function: jit it, vmap it over keys, problems and settings.
+
+The same strategies as behind `Optimizer`, without the host: at a fixed history and in
+float64 both suggest the same rows within 1e-6 (floating-point addition is not associative,
+and two programs add in different orders).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bojax.history import History, Status, capacity_for, empty_history
+from bojax.space import SpaceTable
+from bojax.strategies import Sizes
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Problem:
+    """Something to minimise, as data: instances with other shifts and tables are vmapped.
+
+    Attributes:
+        table: the space, a :class:`~bojax.space.SpaceTable`.
+        evaluate: `(data, key, rows[q, D]) -> values[q]` or `[q, M]`; pure. Rows are
+            canonical, in the unit cube. NaN is a failed evaluation.
+        data: whatever `evaluate` needs, a pytree of arrays.
+        optimum: the least value there is, NaN if unknown.
+        name: for tables and pictures.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import bojax
+        >>> space = bojax.Space({"x": bojax.Float(-1, 1)})
+        >>> problem = bojax.loop.Problem(
+        ...     space.table, lambda data, key, rows: (rows[:, 0] - data) ** 2, jnp.array(0.3))
+        >>> history = bojax.loop.run(
+        ...     bojax.strategies.random(), problem, jax.random.key(0), evaluations=8)
+        >>> history.values.shape
+        (64, 1)
+    """
+
+    table: SpaceTable
+    evaluate: Callable = field(metadata={"static": True})
+    data: Any = 0.0
+    optimum: Any = float("nan")
+    name: str = field(default="problem", metadata={"static": True})
+
+
+def run(
+    strategy: Any,
+    problem: Problem,
+    key: Any,
+    *,
+    evaluations: int,
+    batch: int = 1,
+) -> History:
+    """A run from an empty history to `evaluations` results. Pure.
+
+    Args:
+        strategy: a strategy value.
+        problem: what to minimise.
+        key: the run's `jax.random.key`.
+        evaluations: how many in all; static.
+        batch: rows asked for, and evaluated, at a time; static.
+
+    Returns:
+        The :class:`~bojax.history.History`, line i the i-th evaluation.
+
+    Raises:
+        ValueError: evaluations or batch below 1.
+
+    Example:
+        >>> import jax
+        >>> import bojax
+        >>> space = bojax.Space({"x": bojax.Float(-1, 1)})
+        >>> problem = bojax.loop.Problem(
+        ...     space.table, lambda data, key, rows: (rows[:, 0] - 0.3) ** 2)
+        >>> one = lambda key: bojax.loop.run(
+        ...     bojax.strategies.sobol(), problem, key, evaluations=16)
+        >>> runs = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 3))
+        >>> bojax.loop.best_so_far(runs).shape
+        (3, 64)
+    """
+    for name, value in (("evaluations", evaluations), ("batch", batch)):
+        if value < 1:
+            raise ValueError(f"run: {name} must be at least 1, got {value}.")
+    table = jax.tree.map(jnp.asarray, problem.table)  # to the precision of this trace
+    columns = table.columns
+    dtype = jnp.result_type(float)
+    capacity = capacity_for(evaluations)
+    blank = empty_history(capacity, columns)
+    history = History(
+        *(jnp.asarray(x, dtype if x.dtype.kind == "f" else x.dtype) for x in blank)
+    )
+    state = strategy.init(table, Sizes(evaluations=evaluations))
+    noise_key = jax.random.fold_in(key, 2**28)
+
+    def step(carry, start):
+        state, history = carry
+        wanted = jnp.minimum(batch, evaluations - start).astype(jnp.int32)
+        state, rows, info = strategy.ask(state, history, key, batch, None, wanted)
+        values = problem.evaluate(problem.data, jax.random.fold_in(noise_key, start), rows)
+        values = jnp.asarray(values, dtype).reshape(batch, -1)
+        usable = jnp.all(jnp.isfinite(values), axis=1) & info.valid
+        number = jnp.arange(batch, dtype=jnp.int32)
+        # Rows beyond `wanted` go to a line outside, which scatter drops.
+        line = jnp.where(number < wanted, start + number, capacity)
+
+        def put(leaf, new):
+            return leaf.at[line].set(new.astype(leaf.dtype), mode="drop")
+
+        history = history._replace(
+            trial=put(history.trial, line),
+            rows=put(history.rows, rows),
+            values=put(history.values, jnp.where(usable[:, None], values, jnp.nan)),
+            status=put(history.status, jnp.where(usable, Status.DONE, Status.FAILED)),
+            tag=put(history.tag, info.tag),
+            raw=put(history.raw, info.raw),
+        )
+        return (strategy.tell(state, history), history), None
+
+    starts = jnp.arange(0, evaluations, batch, dtype=jnp.int32)
+    (_, history), _ = jax.lax.scan(step, (state, history), starts)
+    return history
+
+
+def best_so_far(history: History) -> Any:
+    """Least value up to each line, `[..., N]`; inf before the first success.
+
+    Example:
+        >>> import bojax
+        >>> from bojax.history import empty_history
+        >>> float(bojax.loop.best_so_far(empty_history(64, columns=4))[0])
+        inf
+    """
+    done = jnp.asarray(history.status == Status.DONE)
+    values = jnp.asarray(history.values)[..., 0]
+    kept = jnp.where(done & jnp.isfinite(values), values, jnp.inf)
+    return jax.lax.cummin(kept, axis=kept.ndim - 1)

@@ -174,6 +174,13 @@ def test_seed_and_horizon_matter(small):
     assert len(losses) == 3
 
 
+def test_trials_of_one_configuration_differ_by_their_number(small):
+    config = small.configuration(0)
+    executor = small.executor()
+    executor.run(small.jobs([3, 4], 0, 0), {3: config, 4: config})
+    assert not small.same_bits(small.leaves(executor, [3]), small.leaves(executor, [4]))
+
+
 def test_precision_does_not_follow_the_callers(small):
     configs = small.configurations(2)
     plain, within = small.executor(), small.executor()
@@ -237,11 +244,11 @@ def test_dropped_states_are_gone_and_their_rows_used_again(small):
     executor = small.executor()
     configs = small.configurations(4)
     executor.run(small.jobs(range(4), 0, 1), configs)
-    kept = small.leaves(executor, [2])
+    before = small.leaves(executor, range(4))
     executor.keep([2])
     assert executor.kept == [2]
-    executor.run(small.jobs([0, 1, 3], 0, 1), configs)
-    assert small.same_bits(kept, small.leaves(executor, [2]))
+    executor.run(small.jobs([3, 0, 1], 0, 1), configs)
+    assert small.same_bits(before, small.leaves(executor, range(4)))
     executor.drop([0, 77])
     with pytest.raises(TrialError, match="trial 0: no state is kept"):
         executor.params(0)

@@ -147,6 +147,15 @@ def test_quick_uniform_is_uniform_and_its_streams_are_unrelated():
     assert abs(units.std() * np.sqrt(12 * 64) - 1) < 0.05
 
 
+def test_both_words_of_a_key_matter():
+    draws = [
+        np.asarray(quick_uniform(jax.random.wrap_key_data(np.array(words, np.uint32)), (64,)))
+        for words in ((1, 2), (1, 3), (2, 2))
+    ]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.mean(draws[one] == draws[other]) < 0.1
+
+
 def test_an_activation_can_be_chosen_by_data():
     names = ("relu", "tanh", "gelu")
     x = jax.random.normal(jax.random.key(0), (4, 6))

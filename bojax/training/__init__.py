@@ -5,11 +5,12 @@ once. Flax and optax are imported when they are first needed.
 """
 
 from bojax.training.data import ArrayData, Holdout, TestSplit
-from bojax.training.executor import Event, LocalExecutor
+from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
 from bojax.training.metrics import LOSSES, METRICS, Metric, mean_of
 from bojax.training.plan import Plan
 from bojax.training.program import Program, clear_programs
+from bojax.training.records import Event
 from bojax.training.task import Batch, Task
 
 __all__ = [

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from bojax.errors import DataError, TaskError, TrialError
-from bojax.history import Job, Report, Status
+from bojax.history import Job, Report
 from bojax.training import population as pop
 from bojax.training.bank import Bank
 from bojax.training.data import ArrayData
@@ -28,34 +28,17 @@ from bojax.training.plan import (
     pack,
 )
 from bojax.training.program import Program, float32_scope
+from bojax.training.records import (
+    Columns,
+    Event,
+    check_jobs,
+    check_outputs,
+    reports_of,
+    whole_epochs,
+)
 from bojax.training.task import Task
 
 _FORMAT = 1  # of `state_arrays`
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something happened in an executor.
-
-    Attributes:
-        kind: "compiling" (about to), "compiled", "reused" (compiled before in this process)
-            or "trained" (one call: some members, some epochs).
-        name: the program, or the bucket.
-        seconds: what it took; NaN for "compiling".
-        members: members trained by the call.
-        epochs: sum over members.
-
-    Example:
-        >>> from bojax.training import Event
-        >>> Event("compiled", "eval", seconds=0.3).members
-        0
-    """
-
-    kind: str
-    name: str
-    seconds: float = math.nan
-    members: int = 0
-    epochs: int = 0
 
 
 @dataclass
@@ -133,7 +116,7 @@ class LocalExecutor:
         if not isinstance(data, ArrayData):
             raise DataError(f"executor: expected a bojax.ArrayData, got {type(data).__name__}.")
         self.task, self.space, self.data, self.seed = task, space, data, seed
-        self.max_budget = _epochs("max_budget", max_budget)
+        self.max_budget = whole_epochs("max_budget", max_budget)
         self.programs: list[Program] = []
         self.compile_seconds = self.train_seconds = 0.0
         self._on_event = on_event or (lambda event: None)
@@ -171,8 +154,10 @@ class LocalExecutor:
         jobs = list(jobs)
         if not jobs:
             return []
-        stops = np.array([_epochs(f"trial {j.trial}: stop", j.stop) for j in jobs], np.int32)
-        starts = np.array([_epochs(f"trial {j.trial}: start", j.start) for j in jobs], np.int32)
+        starts, stops = (
+            np.array([whole_epochs(f"trial {j.trial}: {at}", getattr(j, at)) for j in jobs], np.int32)
+            for at in ("start", "stop")
+        )
         listed = [self._config(job, configs) for job in jobs]
         groups: dict[Structure, list[int]] = {}
         for i, structure in enumerate(self._schema.structures(listed)):
@@ -180,7 +165,8 @@ class LocalExecutor:
         with float32_scope():
             for structure in groups:
                 self._bucket(structure)
-            self._check(jobs, starts, stops, groups)
+            check_jobs(jobs, starts.tolist(), stops.tolist(), self._done, self.max_budget)
+            self._check_homes(jobs, groups)
             self._clone(jobs, groups)
             reports: list[Report | None] = [None] * len(jobs)
             for structure, members in groups.items():
@@ -190,7 +176,7 @@ class LocalExecutor:
                     values, active, np.full(len(members), bucket.steps, np.int32), structure
                 )
                 trials = np.array([jobs[i].trial for i in members], np.int32)
-                batch = _Batch(trials, starts[index], stops[index], hp)
+                batch = Columns(trials, starts[index], stops[index], hp)
                 for layout in pack(
                     batch.stops - batch.starts,
                     chunk=self.chunk,
@@ -204,7 +190,7 @@ class LocalExecutor:
             self._done[job.trial], self._configs[job.trial] = stop, config
         return reports  # type: ignore[return-value]
 
-    def _call(self, bucket: _Bucket, layout: Layout, batch: _Batch) -> list[tuple[int, Report]]:
+    def _call(self, bucket: _Bucket, layout: Layout, batch: Columns) -> list[tuple[int, Report]]:
         """One call of the programs: gather, train, evaluate, scatter, report."""
         began, compiled = time.perf_counter(), self.compile_seconds
         spread = lambda column: self._devices.put(column[layout.filled])  # noqa: E731
@@ -229,12 +215,12 @@ class LocalExecutor:
         self._on_event(Event("trained", bucket.name, seconds, len(index), total))
         share = seconds * (epochs / total if total else np.full(len(index), 1 / len(index)))
         return list(
-            zip(index.tolist(), _reports(trials, batch.stops[index], table, share,
+            zip(index.tolist(), reports_of(trials, batch.stops[index], table, share,
                                          epochs * len(self.data.train)), strict=True)
         )  # fmt: skip
 
     def _gather(
-        self, bucket: _Bucket, layout: Layout, batch: _Batch, trials: Any, hp: Any
+        self, bucket: _Bucket, layout: Layout, batch: Columns, trials: Any, hp: Any
     ) -> pop.Member:
         """Members in the layout's slots, on the devices: kept ones, and fresh ones."""
         known = np.array([trial in bucket.bank for trial in batch.trials.tolist()])
@@ -268,7 +254,7 @@ class LocalExecutor:
                 chunk=self.chunk, chunks=self.chunks, batch_size=int(size),
                 compiled=self._note,
             )  # fmt: skip
-            self._check_outputs(programs)
+            check_outputs(self.task, self.data, programs.output_shape())
             steps = self.max_budget * pop.steps_per_epoch(len(self.data.train), int(size))
             fixed = {**structure.static, **structure.ceiling}
             name = ", ".join(f"{n}={v}" for n, v in fixed.items()) or "all"
@@ -276,20 +262,6 @@ class LocalExecutor:
                 programs, Bank(programs.member_shapes()), steps, name
             )
         return self._buckets[structure]
-
-    def _check_outputs(self, programs: Programs) -> None:
-        outputs = programs.output_shape()
-        uses = any(name in ("accuracy", "error", "cross_entropy") for name, _ in self.task.metrics)
-        if uses and self.data.classes is None:
-            raise DataError(
-                "y holds real targets, but the task's metrics count classes; give integer "
-                "labels, or metrics such as 'rmse'."
-            )
-        if uses and hasattr(outputs, "shape") and outputs.shape[-1] < self.data.classes:
-            raise DataError(
-                f"y has labels up to {self.data.classes - 1}, the model has {outputs.shape[-1]} "
-                f"outputs; build it with {self.data.classes}."
-            )
 
     def _note(self, kind: str, name: str, program: Program | None = None, new: bool = True) -> None:
         if program is None:
@@ -309,24 +281,7 @@ class LocalExecutor:
             raise TrialError(f"trial {job.trial}: no configuration given; add it to configs.")
         return dict(configs[job.trial])
 
-    def _check(self, jobs: list[Job], starts: Any, stops: Any, groups: Mapping) -> None:
-        seen: set[int] = set()
-        for job, start, stop in zip(jobs, starts.tolist(), stops.tolist(), strict=True):
-            if job.trial in seen:
-                raise TrialError(f"trial {job.trial}: two jobs in one call; merge them.")
-            seen.add(job.trial)
-            source = job.trial if job.clone_of is None else job.clone_of
-            have = self._done.get(source, 0)
-            if start != have:
-                raise TrialError(
-                    f"trial {source}: the job starts at {start} epochs, its state has {have}; "
-                    "jobs resume, give start as the last budget reached."
-                )
-            if not start <= stop <= self.max_budget:
-                raise TrialError(
-                    f"trial {job.trial}: stop={stop} must lie between start={start} and "
-                    f"max_budget={self.max_budget}."
-                )
+    def _check_homes(self, jobs: list[Job], groups: Mapping[Structure, list[int]]) -> None:
         for structure, members in groups.items():
             for i in members:
                 home = self._home.get(jobs[i].trial, structure)
@@ -504,48 +459,6 @@ class LocalExecutor:
             self.task, self.space, configs, devices=len(self._devices), chunk=self.chunk,
             slots=self.chunk * self.chunks * len(self._devices), member_bytes=member_bytes,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Jobs of one bucket as columns `[N]`."""
-
-    trials: np.ndarray
-    starts: np.ndarray
-    stops: np.ndarray
-    hp: Hyperparameters
-
-
-def _reports(
-    trials: Sequence[int], stops: np.ndarray, table: Mapping[str, np.ndarray],
-    seconds: np.ndarray, examples: np.ndarray,
-) -> list[Report]:  # fmt: skip
-    names = list(table)
-    columns = np.stack([table[name] for name in names], axis=1).astype(np.float64)
-    finite = np.isfinite(columns).all(axis=1)
-    return [
-        Report(
-            trial=trial,
-            budget=float(stop),
-            metrics=dict(zip(names, row, strict=True)),
-            status=Status.DONE if good else Status.FAILED,
-            seconds=took,
-            examples=float(seen),
-        )
-        for trial, stop, row, good, took, seen in zip(
-            trials, stops.tolist(), columns.tolist(), finite.tolist(), seconds.tolist(),
-            examples.tolist(), strict=True,
-        )
-    ]  # fmt: skip
-
-
-def _epochs(what: str, budget: float) -> int:
-    if not math.isfinite(budget) or budget != int(budget) or budget < 0:
-        raise TaskError(
-            f"{what}: the budget is in whole epochs, got {budget!r}; choose the smallest budget "
-            "and the reduction factor so that every rung is whole."
-        )
-    return int(budget)
 
 
 def _shapes(tree: Any) -> Any:

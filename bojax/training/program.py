@@ -42,6 +42,12 @@ class Program:
         lower_seconds, compile_seconds: tracing and lowering; XLA's own time.
         run_seconds, calls: how often it ran, and for how long.
         memory_bytes: temporary memory the compiler asks for.
+
+    Example:
+        >>> from bojax.training import Program
+        >>> program = Program("eval", "eval", abs, {}, lower_seconds=0.1, compile_seconds=0.4)
+        >>> program(-3), program.calls
+        (3, 1)
     """
 
     name: str

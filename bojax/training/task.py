@@ -11,7 +11,14 @@ from bojax.training.metrics import Metric, loss_named, mean_of, metrics_named
 
 
 class Batch(NamedTuple):
-    """`x[B, ...]`, `y[B, ...]`, `weight[B]`: examples of weight 0 are padding."""
+    """`x[B, ...]`, `y[B, ...]`, `weight[B]`: examples of weight 0 are padding.
+
+    Example:
+        >>> import numpy as np
+        >>> from bojax.training import Batch
+        >>> Batch(np.ones((2, 3)), np.zeros(2), weight=np.ones(2)).x.shape
+        (2, 3)
+    """
 
     x: Any
     y: Any

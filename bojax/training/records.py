@@ -1,0 +1,139 @@
+"""What goes in and out of an executor, and what is refused before anything is compiled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bojax.errors import DataError, TaskError, TrialError
+from bojax.history import Job, Report, Status
+from bojax.training.data import ArrayData
+from bojax.training.hyper import Hyperparameters
+from bojax.training.task import Task
+
+_COUNT_CLASSES = ("accuracy", "error", "cross_entropy")  # metrics that need integer labels
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened in an executor.
+
+    Attributes:
+        kind: "compiling" (about to), "compiled", "reused" (compiled before in this process)
+            or "trained" (one call: some members, some epochs).
+        name: the program, or the bucket.
+        seconds: what it took; NaN for "compiling".
+        members: members trained by the call.
+        epochs: sum over members.
+
+    Example:
+        >>> from bojax.training import Event
+        >>> Event("compiled", "eval", seconds=0.3).members
+        0
+    """
+
+    kind: str
+    name: str
+    seconds: float = math.nan
+    members: int = 0
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Jobs of one bucket as columns `[N]`."""
+
+    trials: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
+    hp: Hyperparameters
+
+
+def reports_of(
+    trials: Sequence[int], stops: np.ndarray, table: Mapping[str, np.ndarray],
+    seconds: np.ndarray, examples: np.ndarray,
+) -> list[Report]:  # fmt: skip
+    """Columns `[N]` as reports; FAILED where a metric is not finite."""
+    names = list(table)
+    columns = np.stack([table[name] for name in names], axis=1).astype(np.float64)
+    finite = np.isfinite(columns).all(axis=1)
+    return [
+        Report(
+            trial=trial,
+            budget=float(stop),
+            metrics=dict(zip(names, row, strict=True)),
+            status=Status.DONE if good else Status.FAILED,
+            seconds=took,
+            examples=float(seen),
+        )
+        for trial, stop, row, good, took, seen in zip(
+            trials, stops.tolist(), columns.tolist(), finite.tolist(), seconds.tolist(),
+            examples.tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def whole_epochs(what: str, budget: float) -> int:
+    """A budget as an integer.
+
+    Raises:
+        TaskError: it is none.
+    """
+    if not math.isfinite(budget) or budget != int(budget) or budget < 0:
+        raise TaskError(
+            f"{what}: the budget is in whole epochs, got {budget!r}; choose the smallest budget "
+            "and the reduction factor so that every rung is whole."
+        )
+    return int(budget)
+
+
+def check_jobs(
+    jobs: Sequence[Job], starts: Sequence[int], stops: Sequence[int], done: Mapping[int, int],
+    max_budget: int,
+) -> None:  # fmt: skip
+    """Every job follows on its trial's state, comes once and stays within the budget.
+
+    Raises:
+        TrialError: one does not.
+    """
+    seen: set[int] = set()
+    for job, start, stop in zip(jobs, starts, stops, strict=True):
+        if job.trial in seen:
+            raise TrialError(f"trial {job.trial}: two jobs in one call; merge them.")
+        seen.add(job.trial)
+        source = job.trial if job.clone_of is None else job.clone_of
+        have = done.get(source, 0)
+        if start != have:
+            raise TrialError(
+                f"trial {source}: the job starts at {start} epochs, its state has {have}; "
+                "jobs resume, give start as the last budget reached."
+            )
+        if not start <= stop <= max_budget:
+            raise TrialError(
+                f"trial {job.trial}: stop={stop} must lie between start={start} and "
+                f"max_budget={max_budget}."
+            )
+
+
+def check_outputs(task: Task, data: ArrayData, outputs: Any) -> None:
+    """The model's outputs (abstract) suit the data's labels.
+
+    Raises:
+        DataError: they do not.
+    """
+    if not any(name in _COUNT_CLASSES for name, _ in task.metrics):
+        return
+    if data.classes is None:
+        raise DataError(
+            "y holds real targets, but the task's metrics count classes; give integer "
+            "labels, or metrics such as 'rmse'."
+        )
+    if hasattr(outputs, "shape") and outputs.shape[-1] < data.classes:
+        raise DataError(
+            f"y has labels up to {data.classes - 1}, the model has {outputs.shape[-1]} "
+            f"outputs; build it with {data.classes}."
+        )

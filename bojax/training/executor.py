@@ -155,7 +155,7 @@ class LocalExecutor:
         if not jobs:
             return []
         starts, stops = (
-            np.array([whole_epochs(f"trial {j.trial}: {at}", getattr(j, at)) for j in jobs], np.int32)
+            np.array([whole_epochs(f"trial {j.trial}: {at}", getattr(j, at)) for j in jobs], int)
             for at in ("start", "stop")
         )
         listed = [self._config(job, configs) for job in jobs]
@@ -176,7 +176,9 @@ class LocalExecutor:
                     values, active, np.full(len(members), bucket.steps, np.int32), structure
                 )
                 trials = np.array([jobs[i].trial for i in members], np.int32)
-                batch = Columns(trials, starts[index], stops[index], hp)
+                batch = Columns(
+                    trials, starts[index].astype(np.int32), stops[index].astype(np.int32), hp
+                )
                 for layout in pack(
                     batch.stops - batch.starts,
                     chunk=self.chunk,

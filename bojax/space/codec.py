@@ -54,6 +54,13 @@ def grid_top(parameter: Float | Int) -> float:
     return parameter.low + (grid_count(parameter) - 1) * parameter.step
 
 
+def grid_between(parameter: Float | Int, low: float, high: float) -> tuple[int, int]:
+    """First and last index of the grid whose value lies in `[low, high]`; first > last if none."""
+    first = np.ceil((low - parameter.low) / parameter.step - 1e-9)
+    last = np.floor((high - parameter.low) / parameter.step + 1e-9)
+    return max(int(first), 0), min(int(last), grid_count(parameter) - 1)
+
+
 def encode_numeric(name: str, parameter: Float | Int, values: Sequence[Any]) -> np.ndarray:
     """Natural values to row coordinates, `[N]`.
 
@@ -94,13 +101,21 @@ def decode_numeric(parameter: Float | Int, unit: np.ndarray) -> list[Any]:
         )
         if isinstance(parameter, Int):
             return [parameter.low + int(i) * parameter.step for i in index]
-        # 15 digits, so that 0.1 + 2 * 0.1 is 0.3.
-        return [float(f"{value:.15g}") for value in parameter.low + index * parameter.step]
+        return [_shown(parameter, value) for value in parameter.low + index * parameter.step]
     unit = on_grid(parameter, unit)
     x = low + unit * (high - low)
     x = np.clip(np.exp(x) if parameter.log else x, parameter.low, parameter.high)
     x = np.where(unit <= 0.0, parameter.low, np.where(unit >= 1.0, parameter.high, x))
     return x.tolist()
+
+
+def _shown(parameter: Float, value: float) -> float:
+    """A grid value in 15 digits, so that 0.1 + 2 * 0.1 is 0.3, where that is still the value."""
+    short = float(f"{value:.15g}")
+    close = abs(short - value) <= 1e-10 * parameter.step
+    if close and parameter.low <= short <= parameter.high:
+        return short
+    return float(min(max(value, parameter.low), parameter.high))
 
 
 def on_grid(parameter: Float, unit: np.ndarray) -> np.ndarray:

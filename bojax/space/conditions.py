@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bojax.errors import SpaceError
+from bojax.space import codec
 from bojax.space.parameters import (
     Boolean,
     Categorical,
@@ -135,6 +136,13 @@ def _numeric_literals(name, parent, column, of: Float | Int, wanted) -> list[Lit
                 f"{name}: when asks for {parent} in {low}..{high}, outside its own range "
                 f"{of.low}..{of.high}; it could never exist."
             )
+        if codec.is_gridded(of):
+            first, last = codec.grid_between(of, low, high)
+            if first > last:
+                raise SpaceError(
+                    f"{name}: when asks for {parent} in {low}..{high}, where its grid "
+                    f"{of.low} + k * {of.step} has no value; it could never exist."
+                )
     if not ranges:
         raise SpaceError(f"{name}: when gives no value for {parent!r}, so it could never exist.")
     return [Literal(column, low=low, high=high) for low, high in _joined(ranges, of)]

@@ -85,6 +85,12 @@ class Float:
                     f"step={self.step!r} over [{self.low}, {self.high}]."
                 )
             object.__setattr__(self, "step", float(self.step))
+            largest = max(abs(self.low), abs(self.high))
+            if largest > LARGEST_INTEGER * self.step:
+                raise SpaceError(
+                    f"Float: step={self.step} is too fine to be exact beside bounds of {largest}; "
+                    "use a larger step, or none."
+                )
 
 
 @dataclass(frozen=True)

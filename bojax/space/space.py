@@ -117,6 +117,7 @@ class Space:
         for config in listed:
             codec.check_names(config, self.names)
         rows = np.tile(self.table.default, (len(listed), 1))
+        rows[:, self.table.role == tables.FIDELITY] = 1.0
         given = np.zeros(rows.shape, bool)
         for column, (name, parameter) in enumerate(self.parameters.items()):
             where = [i for i, config in enumerate(listed) if name in config]
@@ -401,13 +402,17 @@ def _fill_literal(arrays, c: int, a: int, n: int, literal: Literal, parents) -> 
         return
     parent = parents[literal.column]
     low, high = codec.edges(parent)
-    slack = parent.step / 2 if codec.is_gridded(parent) else 0.0
-    # Whole cells of an integer parent, the closed interval of a real one.
-    for side, bound in (("clause_low", literal.low - slack), ("clause_high", literal.high + slack)):
-        inside = min(max(bound, parent.low - slack), parent.high + slack)
-        if parent.log and inside <= 0:
-            inside = parent.low / 2
-        arrays[side][c, a, n] = (float(codec.scale(parent, inside)) - low) / (high - low)
+    bounds = [max(literal.low, parent.low), min(literal.high, parent.high)]
+    if codec.is_gridded(parent):
+        # Whole cells: a bound between two values of the grid belongs to neither.
+        first, last = codec.grid_between(parent, *bounds)
+        bounds = [parent.low + (first - 0.5) * parent.step, parent.low + (last + 0.5) * parent.step]
+        if parent.log and bounds[0] <= 0:
+            bounds[0] = parent.low / 2
+    unit = (codec.scale(parent, np.array(bounds)) - low) / (high - low)
+    if not codec.is_gridded(parent):
+        unit = codec.on_grid(parent, unit)  # where a told value on the bound itself comes to lie
+    arrays["clause_low"][c, a, n], arrays["clause_high"][c, a, n] = unit
 
 
 _FIELDS = {

@@ -147,8 +147,9 @@ class Features:
 
 def _cells(table: SpaceTable, xp):
     """First and last edge of the integer cells, in the scale searched in."""
-    first = xp.where(table.log, xp.exp(table.low), table.low)
-    last = xp.where(table.log, xp.exp(table.high), table.high)
+    # Both sides of a `where` are computed: the exponential only ever sees logarithms.
+    first = xp.where(table.log, xp.exp(xp.where(table.log, table.low, 0.0)), table.low)
+    last = xp.where(table.log, xp.exp(xp.where(table.log, table.high, 0.0)), table.high)
     half = table.step / 2
     # Half a cell below the first value may pass zero in a log scale: stay at half of it.
     bottom = xp.where(table.log, xp.maximum(first - half, first / 2), first - half)

@@ -16,7 +16,7 @@ import numpy as np
 from bojax.errors import ConfigError, SpaceExhausted, TrialError
 from bojax.history import Status, Trial, from_json, to_json
 from bojax.space import Space
-from bojax.strategies import Sizes, by_name
+from bojax.strategies import Sizes, by_name, from_description, to_description
 from bojax.strategies.session import Session
 
 FORMAT = "bojax-optimizer"
@@ -224,7 +224,7 @@ class Optimizer:
             "format": FORMAT,
             "version": VERSION,
             "space": self.space.to_json(),
-            "strategy": _strategy_to_json(self.strategy),
+            "strategy": to_description(self.strategy),
             "seed": self.seed,
             "direction": self.direction,
             "repeats": self.repeats,
@@ -266,7 +266,7 @@ class Optimizer:
             )
         optimizer = cls(
             Space.from_json(body["space"]),
-            strategy=_strategy_from_json(body["strategy"]) if strategy is None else strategy,
+            strategy=from_description(body["strategy"]) if strategy is None else strategy,
             seed=body["seed"],
             direction=body["direction"],
             repeats=body["repeats"],
@@ -501,36 +501,3 @@ def _as_column(name: str, given: Any, n: int) -> Sequence[Any]:
     if len(given) != n:
         raise TrialError(f"tell: {n} trials need {n} {name}, got {len(given)}.")
     return list(given)
-
-
-def _strategy_to_json(strategy: Any) -> dict[str, Any]:
-    from bojax.strategies import NAMES
-
-    for name, make in NAMES.items():
-        if type(make()) is type(strategy):
-            return {"name": name, "settings": _settings(strategy)}
-    return {"name": None, "settings": {"type": type(strategy).__name__}}
-
-
-def _settings(strategy: Any) -> dict[str, Any]:
-    settings = {}
-    for field in strategy.__dataclass_fields__:
-        value = getattr(strategy, field)
-        if field == "surrogate":
-            settings["kernel"] = value.kernel
-        else:
-            settings[field] = value
-    return settings
-
-
-def _strategy_from_json(data: Mapping[str, Any]) -> Any:
-    from bojax.strategies import NAMES
-
-    if data["name"] not in NAMES:
-        raise ConfigError(
-            f"strategy: saved with {data['settings'].get('type', data['name'])!r}, which bojax "
-            "does not have; pass it to Optimizer.load(path, strategy=...)."
-        )
-    return NAMES[data["name"]](**data["settings"])
-
-

@@ -2,12 +2,13 @@
 
 from bojax.schedulers._full_budget import full_budget
 from bojax.schedulers._protocol import DONE, WAIT, Scheduler, Signal
-from bojax.schedulers._registry import by_name
+from bojax.schedulers._registry import METHODS, by_name
 from bojax.schedulers._rung_table import Rung, RungTable
 from bojax.schedulers._successive_halving import successive_halving
 
 __all__ = [
     "DONE",
+    "METHODS",
     "WAIT",
     "Rung",
     "RungTable",

@@ -5,9 +5,10 @@ A new one is a file, a row in `NAMES` and a row in the documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from bojax.errors import ConfigError
 from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
@@ -24,9 +25,11 @@ __all__ = [
     "Sobol",
     "Strategy",
     "by_name",
+    "from_description",
     "gp",
     "random",
     "sobol",
+    "to_description",
 ]
 
 
@@ -52,3 +55,40 @@ def by_name(strategy: Any) -> Any:
             f"strategy: expected a name or an object with init, ask and tell, got {strategy!r}."
         )
     return strategy
+
+
+def to_description(strategy: Any) -> dict[str, Any]:
+    """A strategy of this package as JSON-able data; of another, its type's name alone.
+
+    Example:
+        >>> import bojax
+        >>> bojax.strategies.to_description(bojax.strategies.random())
+        {'name': 'random', 'settings': {}}
+    """
+    for name, make in NAMES.items():
+        if type(make()) is type(strategy):
+            fields = {f: getattr(strategy, f) for f in strategy.__dataclass_fields__}
+            surrogate = fields.pop("surrogate", None)
+            if surrogate is not None:
+                fields["kernel"] = surrogate.kernel
+            return {"name": name, "settings": fields}
+    return {"name": None, "settings": {"type": type(strategy).__name__}}
+
+
+def from_description(data: Mapping[str, Any]) -> Any:
+    """The strategy that :func:`to_description` described.
+
+    Raises:
+        ConfigError: it is none of this package.
+
+    Example:
+        >>> import bojax
+        >>> bojax.strategies.from_description({"name": "random", "settings": {}})
+        Random()
+    """
+    if data["name"] not in NAMES:
+        raise ConfigError(
+            f"strategy: saved with {data['settings'].get('type', data['name'])!r}, which bojax "
+            "does not have; pass it again with strategy=."
+        )
+    return NAMES[data["name"]](**data["settings"])

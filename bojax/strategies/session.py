@@ -43,6 +43,9 @@ class Session:
         sizes: static sizes.
         repeats: "never" or "replicate": whether a configuration may be suggested again
             when every one was.
+        capacity: lines to make room for from the start; who knows the length of the run
+            saves the programs of the capacities below.
+        batch: largest batch that will be asked for; smaller ones share its program.
 
     Attributes:
         history: NumPy arrays with room to spare, `lines` of them in use.
@@ -56,12 +59,15 @@ class Session:
         seed: int = 0,
         sizes: Sizes = Sizes(),  # noqa: B008 (a tuple, immutable)
         repeats: str = "never",
+        capacity: int = 1,
+        batch: int | None = None,
     ) -> None:
         self.space, self.strategy, self.sizes, self.repeats = space, strategy, sizes, repeats
         self.seed = seed
         self.lines = 0
+        self._least_capacity, self._class = capacity_for(capacity), batch
         self.history = empty_history(
-            capacity_for(1), space.table.columns, sizes.objectives, sizes.constraints
+            self._least_capacity, space.table.columns, sizes.objectives, sizes.constraints
         )
         with jax.enable_x64(True):
             self.state = jax.tree.map(np.asarray, strategy.init(space.table, sizes))
@@ -95,7 +101,8 @@ class Session:
         return found
 
     def _ask_batch(self, wanted: int, given: np.ndarray) -> list[tuple[np.ndarray, dict]]:
-        q = next(size for size in Q_CLASSES if size >= wanted)
+        at_least = min(self._class or 1, Q_CLASSES[-1])
+        q = next(size for size in Q_CLASSES if size >= max(wanted, at_least))
         history = ordered(self._view(q))
         tiled = np.tile(given, (q, 1))
         with jax.enable_x64(True):
@@ -215,7 +222,7 @@ class Session:
     def _view(self, room: int) -> History:
         """The history at the capacity its lines need now."""
         lines = self.lines + self._scratched
-        capacity = capacity_for(max(lines, 1))
+        capacity = max(capacity_for(max(lines, 1)), self._least_capacity)
         return History(*(leaf[:capacity] for leaf in self.history))
 
     def _scratch(self, rows: list[np.ndarray]) -> None:
@@ -241,30 +248,42 @@ class Session:
 
     def save(self) -> dict[str, Any]:
         """The history and the strategy's state as JSON-able data, floats exact."""
-        leaves = jax.tree.leaves(self._own_state())
         return {
             "schema": SCHEMA,
             "history": {
-                name: _packed(leaf[: self.lines])
-                for name, leaf in zip(History._fields, self.history, strict=True)
+                name: _packed(leaf)
+                for name, leaf in zip(History._fields, self.used(), strict=True)
             },
-            "state": [_packed(leaf) for leaf in leaves],
+            "state": self.save_state(),
         }
+
+    def save_state(self) -> list[dict[str, Any]]:
+        """The strategy's state alone, for stores that keep the history in lines."""
+        return [_packed(leaf) for leaf in jax.tree.leaves(self._own_state())]
+
+    def used(self) -> History:
+        """The lines in use, as views."""
+        return History(*(leaf[: self.lines] for leaf in self.history))
 
     def restore(self, data: dict[str, Any]) -> None:
         """Continue where :meth:`save` was called, to the bit."""
         lines = {name: _unpacked(leaf) for name, leaf in data["history"].items()}
-        self.lines = len(lines["trial"])
-        capacity = capacity_for(max(self.lines, 1))
+        self.restore_from(History(**lines), data["state"])
+
+    def restore_from(self, history: History, state: list[dict[str, Any]]) -> None:
+        """Continue from lines (empty ones are dropped) and what :meth:`save_state` gave."""
+        used = history.status != Status.EMPTY
+        self.lines = int(used.sum())
         self.history = empty_history(
-            capacity, self.space.table.columns, self.sizes.objectives, self.sizes.constraints
+            max(capacity_for(max(self.lines, 1)), self._least_capacity),
+            self.space.table.columns,
+            self.sizes.objectives,
+            self.sizes.constraints,
         )
-        for name, leaf in zip(History._fields, self.history, strict=True):
-            leaf[: self.lines] = lines[name]
+        for mine, leaf in zip(self.history, history, strict=True):
+            mine[: self.lines] = leaf[used]
         own = self._own_state()
-        restored = jax.tree.unflatten(
-            jax.tree.structure(own), [_unpacked(leaf) for leaf in data["state"]]
-        )
+        restored = jax.tree.unflatten(jax.tree.structure(own), [_unpacked(leaf) for leaf in state])
         self.state = restored._replace(table=self.space.table)
 
     def _own_state(self) -> Any:

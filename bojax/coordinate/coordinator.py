@@ -1,0 +1,296 @@
+"""The Coordinator: joins strategy, scheduler and executor; the only place that knows all three.
+
+It fills the new trials a scheduler numbers with rows the strategy suggests, hands jobs to
+the executor, reports back to both, and stores. One turn is one rung, and one rung is one
+transaction: checkpoint first, then the rows that name it. What was not committed never
+happened, and is done again to the bit after a kill, since every suggestion and every
+training step depends on the seed and on numbers that count, not on when.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bojax.coordinate.events import Callback, Event
+from bojax.errors import SchedulerError, TaskError
+from bojax.history import Job, Report, Status, Trial
+from bojax.schedulers import DONE, WAIT
+from bojax.space import Space
+from bojax.store import Lease, read_checkpoint, write_checkpoint
+from bojax.strategies import Sizes
+from bojax.strategies.session import Session
+
+CHECKPOINT = "population"
+ALL = 2**31 - 1  # free slots: the executor packs as many calls as it needs
+
+
+class Coordinator:
+    """One run.
+
+    Args:
+        space: configurations and a fidelity column.
+        strategy: a strategy value.
+        scheduler: its number of trials known.
+        executor: runs jobs; see :class:`bojax.training.LocalExecutor`.
+        metric: name of the reported metric to optimise.
+        direction: "minimize" or "maximize" it.
+        seed: of the run.
+        run: id of the run.
+        first: configurations to start with, before the strategy is asked.
+        lease: the right to write to a store, or None to keep everything in memory.
+        folder: where checkpoints go; needed with a lease.
+        callbacks: called with every :class:`Event`.
+
+    Attributes:
+        trials: all :class:`~bojax.history.Trial` records so far, by number.
+        best: the finished trial of best metric at the largest budget so far, or None.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        strategy: Any,
+        scheduler: Any,
+        executor: Any,
+        *,
+        metric: str,
+        direction: str = "minimize",
+        seed: int = 0,
+        run: str = "main",
+        first: Sequence[Mapping[str, Any]] = (),
+        lease: Lease | None = None,
+        folder: Any = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.space, self.scheduler, self.executor = space, scheduler, executor
+        self.metric, self.seed, self.run_id = metric, seed, run
+        self.callbacks = tuple(callbacks)
+        self._sign = 1.0 if direction == "minimize" else -1.0
+        self._first = [dict(config) for config in first]
+        self._lease, self._folder = lease, folder
+        plan = scheduler.plan()
+        # The whole run's lines are known, so one capacity, and one batch class, serve it.
+        self.session = Session(
+            space,
+            strategy,
+            seed=seed,
+            sizes=Sizes(evaluations=plan.trials),
+            capacity=sum(row.members for row in plan.rows),
+            batch=max(row.members for row in plan.rows if row.rung == 0),
+        )
+        self._column = space.names.index(space.fidelity)
+        self.trials: list[Trial] = []
+        self.exhausted = False  # whether a finite space has nothing left to suggest
+        self._infos: dict[int, Any] = {}  # tag and raw sample of trials of this process
+        self.reports: list[Report] = []
+        self.spent = 0.0
+        self.total = float(plan.total)
+        self.ask_seconds = 0.0
+
+    # ------------------------------------------------------------------ the run
+
+    def run(self) -> None:
+        """Turn until the scheduler is done, or a finite space is used up."""
+        while self.turn():
+            pass
+        self._emit("finished", best=self.best, spent=self.spent)
+
+    def turn(self) -> bool:
+        """One rung: ask, train, report, commit. False when there is nothing left to do."""
+        jobs = self.scheduler.next_jobs(ALL)
+        if jobs is DONE:
+            return False
+        if jobs is WAIT:
+            raise SchedulerError(
+                f"run {self.run_id!r}: the scheduler waits, but nothing is running; "
+                "it lost a report."
+            )
+        began = time.perf_counter()
+        jobs = self._fill(jobs)
+        asked = time.perf_counter()
+        self.ask_seconds += asked - began
+        for job in jobs:
+            self._pending(job)
+        configs = {job.trial: self.trials[job.trial].config for job in jobs}
+        reports = self.executor.run(jobs, configs) if jobs else []
+        decisions = self._take(jobs, reports)
+        alive = [d.trial for d in decisions if d.action in ("promote", "pause")]
+        best = self.best
+        self.executor.keep([*alive, *([best.id] if best is not None else [])])
+        self._commit([job.trial for job in jobs], reports)
+        self._emit(
+            "rung",
+            budget=jobs[0].stop if jobs else 0.0,
+            members=len(jobs),
+            alive=len(alive),
+            best=best,
+            spent=self.spent,
+            total=self.total,
+            ask_seconds=asked - began,
+            seconds=time.perf_counter() - asked,
+        )
+        return True
+
+    # ------------------------------------------------------------------ asking
+
+    def _fill(self, jobs: list[Job]) -> list[Job]:
+        """Give every new trial a configuration; jobs of trials that got none fall away."""
+        new = [job for job in jobs if job.trial >= len(self.trials)]
+        for expected, job in enumerate(new, start=len(self.trials)):
+            if job.trial != expected and not self.exhausted:
+                raise SchedulerError(
+                    f"trial {job.trial}: new trials are numbered one after the other, the next "
+                    f"is {expected}."
+                )
+        if not new:
+            return jobs
+        begun = len(self.trials)
+        for config in self._first[begun : begun + len(new)]:
+            self._open(self.space.encode(config), "default", None)
+        left = begun + len(new) - len(self.trials)
+        if left and not self.exhausted:
+            for job in new[: len(new) - left]:  # the strategy is to see them as pending
+                self._pending(job)
+            for row, info in self.session.ask(left):
+                self._open(row, type(self.session.strategy).__name__, info)
+        filled = len(self.trials) - begun
+        self._emit("asked", trials=filled)
+        missing = {job.trial for job in new[filled:]}
+        for job in new[filled:]:
+            # The scheduler goes on without them, as without any trial that failed at once.
+            self.exhausted = True
+            self.scheduler.report(job.trial, job.stop, math.nan, status=Status.FAILED)
+        return [job for job in jobs if job.trial not in missing]
+
+    def _open(self, row: np.ndarray, source: str, info: Any) -> None:
+        number = len(self.trials)
+        trial = Trial(
+            id=number,
+            config=self.space.decode(row),
+            row=row,
+            seed=self.seed,
+            source=source,
+        )
+        self.trials.append(trial)
+        self._infos[number] = info
+
+    def _pending(self, job: Job) -> None:
+        row = self._row_at(job.trial, job.stop)
+        if self.session.find(job.trial, row) is None:
+            self.session.write(
+                job.trial, row, status=Status.PENDING, info=self._infos.get(job.trial)
+            )
+
+    def _row_at(self, trial: int, budget: float) -> np.ndarray:
+        row = np.array(self.trials[trial].row)
+        row[self._column] = self.space.column_row(self.space.fidelity, budget)
+        return row
+
+    # ------------------------------------------------------------------ reporting
+
+    def _take(self, jobs: list[Job], reports: list[Report]) -> list[Any]:
+        """Results into the history, the records and the scheduler; the last decisions."""
+        latest: dict[int, Any] = {}
+        for job, report in zip(jobs, reports, strict=True):
+            if self.metric not in report.metrics:
+                known = ", ".join(report.metrics)
+                raise TaskError(
+                    f"metric {self.metric!r}: the task reports no such metric; it reports {known}."
+                )
+            value = float(report.metrics[self.metric])
+            failed = report.status == Status.FAILED or not math.isfinite(value)
+            inner = math.nan if failed else self._sign * value
+            status = Status.FAILED if failed else Status.DONE
+            self.reports.append(replace(report, values=() if failed else (inner,)))
+            self.session.write(
+                job.trial,
+                self._row_at(job.trial, job.stop),
+                status=status,
+                values=inner,
+                cost=report.seconds,
+                info=self._infos.get(job.trial),
+            )
+            for decision in self.scheduler.report(job.trial, job.stop, inner, status=status):
+                latest[decision.trial] = decision
+            trial = self.trials[job.trial]
+            self.trials[job.trial] = replace(
+                trial,
+                status=status if failed else Status.PAUSED,
+                values=trial.values if failed else (value,),
+                fidelity=float(job.stop),
+                cost=(trial.cost or 0.0) + report.seconds,
+                curve=(*trial.curve, (float(job.stop), dict(report.metrics))),
+            )
+            self.spent += job.stop - job.start
+        self.session.tell()
+        largest = max((row.budget for row in self.scheduler.plan().rows), default=0.0)
+        for number, decision in latest.items():
+            trial = self.trials[number]
+            if decision.action == "stop" and trial.status != Status.FAILED:
+                over = trial.fidelity == largest
+                self.trials[number] = replace(
+                    trial, status=Status.DONE if over else Status.STOPPED
+                )
+        return [latest[number] for number in sorted(latest)]
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial of best metric among those that came furthest; ties to the earlier one."""
+        scored = [t for t in self.trials if t.values is not None and t.status != Status.FAILED]
+        if not scored:
+            return None
+        furthest = max(t.fidelity for t in scored)
+        return min(
+            (t for t in scored if t.fidelity == furthest),
+            key=lambda t: (self._sign * t.value, t.id),
+        )
+
+    # ------------------------------------------------------------------ the store
+
+    def _commit(self, changed: list[int], reports: list[Report]) -> None:
+        if self._lease is None:
+            return
+        arrays, meta = self.executor.state_arrays(self.executor.kept)
+        path, checksum, size = write_checkpoint(self._folder, CHECKPOINT, arrays, meta)
+        self._emit("checkpoint", path=str(path), size=size)
+        with self._lease.transaction() as tx:
+            tx.write_history(self.session.used())
+            tx.write_trials([self.trials[number] for number in changed])
+            tx.write_reports(self.reports[len(self.reports) - len(reports) :])
+            tx.write_state("strategy", json.dumps(self.session.save_state()))
+            tx.write_state("scheduler", json.dumps(self.scheduler.state()))
+            tx.write_state("progress", json.dumps({"spent": self.spent}))
+            tx.name_checkpoint(CHECKPOINT, path, checksum, size, meta)
+
+    def restore(self, store: Any) -> bool:
+        """Take over what the store has of this run; False if nothing was committed yet."""
+        strategy, scheduler = (store.state(self.run_id, n) for n in ("strategy", "scheduler"))
+        if strategy is None:
+            return False
+        history = store.history(self.run_id)
+        self.trials = store.trials(self.run_id)
+        self.reports = store.reports(self.run_id)
+        self.session.restore_from(history, json.loads(strategy))
+        self.scheduler.restore(json.loads(scheduler))
+        used = self.session.used()
+        for number, tag, raw in zip(used.trial.tolist(), used.tag, used.raw, strict=True):
+            self._infos[number] = {"tag": tag.copy(), "raw": raw.copy()}
+        self.spent = json.loads(store.state(self.run_id, "progress"))["spent"]
+        configs = {trial.id: trial.config for trial in self.trials}
+        for checkpoint in store.checkpoints(self.run_id):
+            if checkpoint.name == CHECKPOINT:
+                arrays, meta = read_checkpoint(checkpoint.path, checkpoint.checksum)
+                self.executor.restore(arrays, meta, configs)
+        self._emit("resumed", trials=len(self.trials), spent=self.spent, total=self.total)
+        return True
+
+    def _emit(self, kind: str, **data: Any) -> None:
+        for callback in self.callbacks:
+            callback(Event(kind, self.run_id, data))

@@ -1,0 +1,451 @@
+"""`Sweep`: a task, a space and a budget in; trained models, curves and an honest score out."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bojax.configuration import cores
+from bojax.coordinate import Coordinator, Event
+from bojax.errors import ConfigError, StoreError
+from bojax.history import Run, Trial
+from bojax.schedulers import by_name as scheduler_by_name
+from bojax.space import Space
+from bojax.store import open_store
+from bojax.strategies import by_name, from_description, to_description
+from bojax.training import ArrayData, LocalExecutor, Task
+
+FIDELITY = "epochs"  # name of the budget column a sweep appends
+DEFAULT_RUN = "main"
+
+
+class Sweep:
+    """Tunes a training task: many configurations trained as populations, the best longer.
+
+    Args:
+        task: a :class:`Task`.
+        space: a :class:`Space` or a dict of parameters.
+        data: an :class:`ArrayData`.
+        metric: which of the task's metrics to optimise, measured on the validation part.
+        direction: "minimize" or "maximize" it.
+        strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
+        scheduler: how budget is given out: "successive_halving" or "full_budget".
+        max_budget: epochs the survivors are trained for; the horizon of schedules.
+        min_budget: epochs after which a trial may first be judged.
+        eta: one trial in `eta` goes on to the next rung.
+        bracket: trials started together; None for the scheduler's own choice. The strategy
+            learns from each bracket before it fills the next.
+        default: a configuration to start with, before the strategy is asked.
+        store: path or database URL that keeps every rung, or None for memory alone.
+        run: id of the run in the store.
+        seed: fixes every suggestion and every training step.
+        callbacks: called with every :class:`bojax.coordinate.Event`.
+
+    Raises:
+        ConfigError: the default is not of the space.
+        SpaceError, TaskError, SchedulerError, ValueError: a setting makes no sense.
+
+    Example:
+        >>> import bojax, optax, numpy as np
+        >>> from bojax.training.models import MLP
+        >>> x = np.random.default_rng(0).normal(size=(120, 4))
+        >>> data = bojax.ArrayData(x, (x[:, 0] > 0).astype(int))
+        >>> task = bojax.Task.linen(
+        ...     lambda hp: MLP(2, 8), optimizer=lambda hp: optax.adam(hp["lr"]), batch_size=32)
+        >>> sweep = bojax.Sweep(
+        ...     task, {"lr": bojax.Float(1e-4, 1e-1, log=True)}, data=data,
+        ...     strategy="random", max_budget=3, eta=3)
+        >>> result = sweep.run(trials=3)
+        >>> len(result.trials), result.best.fidelity
+        (3, 3.0)
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        space: Space | Mapping[str, Any],
+        *,
+        data: ArrayData,
+        metric: str = "loss",
+        direction: str = "minimize",
+        strategy: Any = "gp",
+        scheduler: str = "successive_halving",
+        max_budget: int = 27,
+        min_budget: int = 1,
+        eta: float = 3,
+        bracket: int | None = None,
+        default: Mapping[str, Any] | None = None,
+        store: str | os.PathLike[str] | None = None,
+        run: str = DEFAULT_RUN,
+        seed: int = 0,
+        callbacks: Sequence[Callable[[Event], None]] = (),
+    ) -> None:
+        if not isinstance(space, Space):
+            space = Space(space)
+        if direction not in ("minimize", "maximize"):
+            raise ValueError(
+                f"direction: expected 'minimize' or 'maximize', got {direction!r}."
+            )
+        self.task, self.space, self.data = task, space, data
+        self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
+        self.strategy = by_name(strategy)
+        self.scheduler_settings = _scheduler_settings(
+            scheduler, max_budget=max_budget, min_budget=min_budget, eta=eta, bracket=bracket
+        )
+        self.max_budget = max_budget
+        self.default = None if default is None else dict(default)
+        if self.default is not None:
+            space.encode(self.default)  # raises, naming the parameter
+        self.store, self.callbacks = store, tuple(callbacks)
+        self._scheduler(1)  # raises, naming the setting
+
+    # ------------------------------------------------------------------ before a run
+
+    def plan(self, trials: int) -> Any:
+        """The rung table of a run of so many trials."""
+        return self._scheduler(trials).plan()
+
+    def check(self, trials: int = 64) -> str:
+        """What a run would do: rung table, programs, memory; compiles and runs nothing.
+
+        Each bucket's model is traced abstractly, for configurations drawn at random, so a
+        hyperparameter that cannot be traced is named here.
+        """
+        executor = self._executor(lambda event: None)
+        sample = self.space.sample(trials, seed=self.seed)
+        if self.default is not None:
+            sample[0] = self.default
+        return f"{self.plan(trials)}\n\n{executor.plan(sample).describe()}"
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, trials: int = 64) -> Result:
+        """Start so many configurations and see them through.
+
+        Args:
+            trials: configurations started, all brackets together.
+
+        Returns:
+            A :class:`Result`.
+
+        Raises:
+            StoreError: the store has this run already.
+            StoreInUse: another process is writing this run.
+        """
+        return self._run(trials, resume=False)
+
+    def continue_run(self, trials: int = 64) -> Result:
+        """As :meth:`run`, from what the store has of this run; from the start if nothing."""
+        return self._run(trials, resume=True)
+
+    @classmethod
+    def resume(
+        cls,
+        store: str | os.PathLike[str],
+        task: Task,
+        *,
+        data: ArrayData,
+        run: str = DEFAULT_RUN,
+        strategy: Any = None,
+        callbacks: Sequence[Callable[[Event], None]] = (),
+    ) -> Result:
+        """Finish a stored run: same suggestions, same training, to the bit.
+
+        Args:
+            store, run: where it is.
+            task, data: as they were; code and arrays are not stored.
+            strategy: needed only if it was none of this package.
+            callbacks: as for the constructor.
+
+        Raises:
+            StoreError: no such store or run.
+            StoreInUse: another process is writing this run.
+            ConfigError: `strategy` is needed, or task or data do not fit what was stored.
+        """
+        with open_store(store, create=False) as opened:
+            record = opened.run(run)
+        settings = dict(record.settings)
+        if strategy is None:
+            strategy = from_description(settings["strategy"])
+        sweep = cls(
+            task,
+            Space.from_json(record.space),
+            data=data,
+            metric=settings["metric"],
+            direction=record.objectives[settings["metric"]],
+            strategy=strategy,
+            scheduler=settings["scheduler"].pop("name"),
+            max_budget=settings["max_budget"],
+            default=settings["default"],
+            store=store,
+            run=run,
+            seed=record.seed,
+            callbacks=callbacks,
+            **{k: v for k, v in settings["scheduler"].items() if k != "max_budget"},
+        )
+        return sweep.continue_run(settings["trials"])
+
+    def _run(self, trials: int, *, resume: bool) -> Result:
+        began = time.perf_counter()
+        scheduler = self._scheduler(trials)
+        self._emit("planned", plan=scheduler.plan(), trials=trials)
+        with ExitStack() as stack:
+            opened = lease = folder = None
+            if self.store is not None:
+                opened = stack.enter_context(open_store(self.store))
+                self._register(opened, trials, resume)
+                lease = stack.enter_context(opened.acquire(self.run_id))
+                folder = opened.checkpoint_folder(self.run_id)
+                self._guard_test(opened, lease)
+            executor = self._executor(self._training_event)
+            coordinator = Coordinator(
+                self.space.with_fidelity(FIDELITY, *self._budget_range(scheduler)),
+                self.strategy,
+                scheduler,
+                executor,
+                metric=self.metric,
+                direction=self.direction,
+                seed=self.seed,
+                run=self.run_id,
+                first=() if self.default is None else (self.default,),
+                lease=lease,
+                folder=folder,
+                callbacks=self.callbacks,
+            )
+            if opened is not None and resume:
+                coordinator.restore(opened)
+            coordinator.run()
+            return Result(
+                trials=tuple(coordinator.trials),
+                best=coordinator.best,
+                metric=self.metric,
+                direction=self.direction,
+                spent=coordinator.spent,
+                seconds=time.perf_counter() - began,
+                ask_seconds=coordinator.ask_seconds,
+                train_seconds=executor.train_seconds,
+                compile_seconds=executor.compile_seconds,
+                programs=tuple(executor.programs),
+                executor=executor,
+                space=self.space,
+                _touch=None if opened is None else self._touch,
+            )
+
+    # ------------------------------------------------------------------ pieces
+
+    def _scheduler(self, trials: int) -> Any:
+        settings = dict(self.scheduler_settings)
+        return scheduler_by_name(settings.pop("name"), trials=trials, **settings)
+
+    def _executor(self, on_event: Callable) -> LocalExecutor:
+        return LocalExecutor(
+            self.task,
+            self.space,
+            self.data,
+            seed=self.seed,
+            max_budget=self.max_budget,
+            on_event=on_event,
+        )
+
+    def _budget_range(self, scheduler: Any) -> tuple[float, float]:
+        """Budgets a trial can be seen at; a single one is given room below."""
+        budgets = [row.budget for row in scheduler.plan().rows]
+        low, high = float(min(budgets)), float(max(budgets))
+        return (low if low < high else high / 2, high)
+
+    def _settings(self, trials: int) -> dict[str, Any]:
+        return {
+            "metric": self.metric,
+            "strategy": to_description(self.strategy),
+            "scheduler": self.scheduler_settings,
+            "max_budget": self.max_budget,
+            "default": self.default,
+            "trials": trials,
+        }
+
+    def _register(self, opened: Any, trials: int, resume: bool) -> None:
+        """Record the run, or check that the stored one is this one."""
+        known = {run.id: run for run in opened.runs()}
+        settings = self._settings(trials)
+        if self.run_id not in known:
+            opened.create_run(
+                Run(
+                    id=self.run_id,
+                    space=self.space.to_json(),
+                    objectives={self.metric: self.direction},
+                    seed=self.seed,
+                    versions=versions(),
+                    hardware={"machine": platform.machine(), "cores": cores()},
+                    started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                    command=shlex.join(Path(a).name if i == 0 else a
+                                       for i, a in enumerate(sys.argv)),
+                    settings=settings,
+                )
+            )
+            return
+        if not resume:
+            raise StoreError(
+                f"{self.store}: has run {self.run_id!r} already; resume it (Sweep.resume, or "
+                "--resume on the command line), or give another store."
+            )
+        stored = known[self.run_id]
+        mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
+        theirs = {**stored.settings, "seed": stored.seed, "space": stored.space}
+        for name, value in mine.items():
+            if _jsonable(value) != _jsonable(theirs.get(name)):
+                raise ConfigError(
+                    f"{self.store}: run {self.run_id!r} was stored with {name}="
+                    f"{theirs.get(name)!r}, now it is {value!r}; resume it as it was, or give "
+                    "another store."
+                )
+
+    def _guard_test(self, opened: Any, lease: Any) -> None:
+        """A test part that was touched in a stored run stays touched."""
+        if opened.state(self.run_id, "test") is not None:
+            self.data.test.touched = True
+
+    def _touch(self) -> None:
+        with (
+            open_store(self.store, create=False) as opened,
+            opened.acquire(self.run_id) as lease,
+            lease.transaction() as tx,
+        ):
+            tx.write_state("test", "touched")
+
+    def _training_event(self, event: Any) -> None:
+        self._emit(
+            event.kind,
+            name=event.name,
+            seconds=event.seconds,
+            members=event.members,
+            epochs=event.epochs,
+        )
+
+    def _emit(self, kind: str, **data: Any) -> None:
+        for callback in self.callbacks:
+            callback(Event(kind, self.run_id, data))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a sweep found.
+
+    Attributes:
+        trials: every :class:`Trial`, its `curve` a learning curve.
+        best: the one of best validation metric at the largest budget; None if all failed.
+        metric, direction: what "best" means.
+        spent: epochs trained, all members together.
+        seconds: wall-clock time of the run; of it `ask_seconds` suggesting,
+            `compile_seconds` compiling training programs and `train_seconds` training.
+        programs: the training programs used.
+        executor: keeps the best trial's model.
+        space: what was searched.
+
+    Example:
+        >>> import bojax
+        >>> from bojax.sweep import Result
+        >>> Result.__dataclass_fields__["best"].name
+        'best'
+    """
+
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    metric: str
+    direction: str
+    spent: float
+    seconds: float
+    ask_seconds: float
+    train_seconds: float
+    compile_seconds: float
+    programs: tuple[Any, ...]
+    executor: Any
+    space: Space
+    _touch: Any = None
+
+    def test(self) -> dict[str, float]:
+        """Every metric of the best trial's model on the test part. Once.
+
+        Raises:
+            TestDataTouched: the test part was used before, in this or a stored run.
+            ConfigError: every trial failed.
+        """
+        if self.best is None:
+            raise ConfigError("test: every trial failed; there is no model to test.")
+        self.executor.data.test.on_touch = self._touch
+        return self.executor.test(self.best.id)
+
+    def params(self) -> Any:
+        """Parameters of the best trial's model, a pytree of NumPy arrays.
+
+        Raises:
+            ConfigError: every trial failed.
+        """
+        if self.best is None:
+            raise ConfigError("params: every trial failed; there is no model.")
+        return self.executor.params(self.best.id)
+
+    def predict(self, x: Any) -> Any:
+        """Outputs of the best trial's model for new inputs, `[N, ...]`."""
+        if self.best is None:
+            raise ConfigError("predict: every trial failed; there is no model.")
+        return self.executor.predict(self.best.id, x)
+
+    def ranked(self) -> list[Trial]:
+        """Trials with a value, those that came furthest first, best metric first."""
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        scored = [trial for trial in self.trials if trial.values is not None]
+        return sorted(scored, key=lambda t: (-(t.fidelity or 0.0), sign * t.value, t.id))
+
+    def plot(self, path: str | os.PathLike[str], *, baseline: Result | None = None) -> Path:
+        """Best-so-far against budget, and the learning curves, as one picture.
+
+        Args:
+            path: the PNG to write.
+            baseline: another result to draw beside it (random search at equal budget).
+        """
+        from bojax.analysis import sweep_picture
+
+        curves = {"bojax": self} if baseline is None else {"bojax": self, "random": baseline}
+        return sweep_picture(curves, path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers.
+
+    Example:
+        >>> from bojax.sweep import versions
+        >>> sorted(versions())[0]
+        'bojax'
+    """
+    from importlib.metadata import version
+
+    names = ("jax", "jaxlib", "numpy", "flax", "optax", "sqlalchemy")
+    return {"bojax": version("bojax"), "python": platform.python_version(),
+            **{name: version(name) for name in names}}
+
+
+def _scheduler_settings(name: str, **settings: Any) -> dict[str, Any]:
+    """The settings a scheduler of that name takes."""
+    import inspect
+
+    from bojax.schedulers import METHODS
+
+    if name not in METHODS:
+        scheduler_by_name(name)  # raises, listing the known ones
+    takes = inspect.signature(METHODS[name]).parameters
+    return {"name": name, **{k: v for k, v in settings.items() if k in takes}}
+
+
+def _jsonable(value: Any) -> Any:
+    import json
+
+    return json.loads(json.dumps(value))

@@ -26,6 +26,11 @@ from bojax.training import ArrayData, LocalExecutor, Task
 
 FIDELITY = "epochs"  # name of the budget column a sweep appends
 DEFAULT_RUN = "main"
+# (least members of the largest rung, members a device trains at once). A chunk trains whole:
+# rungs of few members, spread over buckets, waste what a large chunk leaves idle (a halving
+# sweep in brackets of 9 took 13.5 s of training in chunks of 8, 7.2 of 4, 4.5 of 2), while
+# full populations are as fast in chunks of 4 to 16.
+CHUNKS = ((64, 8), (32, 4), (0, 2))
 
 
 class Sweep:
@@ -120,7 +125,7 @@ class Sweep:
         Each bucket's model is traced abstractly, for configurations drawn at random, so a
         hyperparameter that cannot be traced is named here.
         """
-        executor = self._executor(lambda event: None)
+        executor = self._executor(lambda event: None, trials)
         sample = self.space.sample(trials, seed=self.seed)
         if self.default is not None:
             sample[0] = self.default
@@ -206,7 +211,7 @@ class Sweep:
                 lease = stack.enter_context(opened.acquire(self.run_id))
                 folder = opened.checkpoint_folder(self.run_id)
                 self._guard_test(opened, lease)
-            executor = self._executor(self._training_event)
+            executor = self._executor(self._training_event, trials)
             coordinator = Coordinator(
                 self.space.with_fidelity(FIDELITY, *self._budget_range(scheduler)),
                 self.strategy,
@@ -246,13 +251,15 @@ class Sweep:
         settings = dict(self.scheduler_settings)
         return scheduler_by_name(settings.pop("name"), trials=trials, **settings)
 
-    def _executor(self, on_event: Callable) -> LocalExecutor:
+    def _executor(self, on_event: Callable, trials: int) -> LocalExecutor:
+        largest = max(row.members for row in self.plan(trials).rows)
         return LocalExecutor(
             self.task,
             self.space,
             self.data,
             seed=self.seed,
             max_budget=self.max_budget,
+            chunk=next(chunk for least, chunk in CHUNKS if largest >= least),
             on_event=on_event,
         )
 

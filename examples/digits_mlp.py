@@ -19,10 +19,10 @@ from bojax.training.optimizers import fused
 from bojax.training.schedules import schedule_for
 
 # ------------------------------------------------------------------ settings
-TRIALS = 72  # configurations started
+TRIALS = 64  # configurations started
 MAX_BUDGET = 27  # epochs the survivors are trained for
 MIN_BUDGET = 3  # epochs after which a configuration may first be judged
-BRACKET = 9  # configurations started together
+BRACKET = 16  # configurations started together
 OPTIMIZERS = ["momentum", "adam", "adamw", "rmsprop"]
 SCHEDULES = ["constant", "cosine", "warmup_cosine", "one_cycle"]
 

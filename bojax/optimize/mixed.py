@@ -24,7 +24,7 @@ ROUNDS = 3  # climbs in a space with discrete columns: relaxed, then twice after
 MOST_EVALUATIONS = 60  # of one climb
 MEMORY = 6  # pairs of the climb's L-BFGS
 LARGEST_MOVE = 0.3  # of the unit interval in one step
-TOLERANCE = 1e-6  # of the score, a logarithm
+TOLERANCE = 1e-4  # of the score, a logarithm: a ten-thousandth of EI
 
 
 class Found(NamedTuple):
@@ -96,8 +96,11 @@ def maximize(
     def scored(rows):
         values = score(rows)
         values = jnp.where(jnp.isnan(values), -jnp.inf, values)
-        # In a space without a free real column most candidates may be taken.
-        open_ = jax.lax.cond(finite, free, lambda r: jnp.ones(r.shape[0], bool), rows)
+        # Comparing all candidates with all taken rows is dear, and needed only where the best
+        # of them are taken: in a finite space, and where an optimum at a bound was reached.
+        _, top = jax.lax.top_k(values, lanes)
+        crowded = finite | ~jnp.all(free(rows[top]))
+        open_ = jax.lax.cond(crowded, free, lambda r: jnp.ones(r.shape[0], bool), rows)
         return jnp.where(open_, values, -jnp.inf)
 
     def climb(rows, relaxed):
@@ -146,7 +149,7 @@ def maximize(
     raw, height, best = jax.lax.fori_loop(0, rounds, round_, start)
 
     rows = tables.canonical(table, raw)
-    # The pool's leader may itself be taken in a space with real columns: it is asked too.
+    # Climbs may end on a taken row, the top above all; the best free candidate stands then.
     open_ = free(jnp.concatenate([rows, best.row[None]]))
     height = jnp.where(open_[:-1] & jnp.isfinite(height), height, -jnp.inf)
     leader = jnp.argmax(height)

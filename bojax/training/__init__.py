@@ -9,7 +9,7 @@ from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
 from bojax.training.metrics import LOSSES, METRICS, Metric, mean_of
 from bojax.training.plan import Plan
-from bojax.training.program import Program, clear_programs
+from bojax.training.program import Program, clear_programs, compiled_programs
 from bojax.training.records import Event
 from bojax.training.task import Batch, Task
 
@@ -28,5 +28,6 @@ __all__ = [
     "Task",
     "TestSplit",
     "clear_programs",
+    "compiled_programs",
     "mean_of",
 ]

@@ -85,6 +85,18 @@ def clear_programs() -> None:
     _programs.clear()
 
 
+def compiled_programs() -> list[Program]:
+    """Every program compiled in this process and not forgotten since.
+
+    Example:
+        >>> from bojax.training import clear_programs, compiled_programs
+        >>> clear_programs()
+        >>> compiled_programs()
+        []
+    """
+    return [program for programs in _programs.values() for program in programs]
+
+
 def find_program(key: tuple, structure: Structure) -> Program | None:
     """A program compiled before for this key whose reads agree with the structure."""
     for program in _programs.get(key, ()):

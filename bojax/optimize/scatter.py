@@ -35,8 +35,8 @@ def uniforms(key, shape: tuple[int, ...], dtype=None):
     index = jnp.arange(math.prod(shape), dtype=jnp.uint32)
     bits = _mix(_mix(index ^ words[0]) ^ words[1])
     dtype = jnp.result_type(float) if dtype is None else dtype
-    # 24 bits and a half: exact in float32, never 0 or 1.
-    unit = ((bits >> np.uint32(8)).astype(dtype) + 0.5) * 2.0**-24
+    # 23 bits and a half are exact in float32, so never 0 or 1; with 24 the largest rounds to 1.
+    unit = ((bits >> np.uint32(9)).astype(dtype) + 0.5) * 2.0**-23
     return unit.reshape(shape)
 
 

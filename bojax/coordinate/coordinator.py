@@ -231,6 +231,8 @@ class Coordinator:
             self.spent += job.stop - job.start
         self.session.tell()
         largest = max((row.budget for row in self.scheduler.plan().rows), default=0.0)
+        # A trial that never got a configuration is the scheduler's, not ours.
+        latest = {number: d for number, d in latest.items() if number < len(self.trials)}
         for number, decision in latest.items():
             trial = self.trials[number]
             if decision.action == "stop" and trial.status != Status.FAILED:

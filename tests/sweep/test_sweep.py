@@ -1,0 +1,249 @@
+"""Sweeps end to end: rungs, resuming, stores, the test part, and what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+
+import bojax
+from bojax.history import Status
+from bojax.store import open_store
+from tests.sweep.conftest import SPACE, TASK, make_data
+
+
+class Stop(Exception):
+    """Raised by a callback to interrupt a run."""
+
+
+def stop_after(rungs):
+    """A callback that interrupts after so many committed rungs."""
+    seen = []
+
+    def callback(event):
+        if event.kind == "rung":
+            seen.append(event)
+            if len(seen) == rungs:
+                raise Stop
+
+    return callback
+
+
+# ------------------------------------------------------------------ what a run does
+
+
+def test_rungs_are_those_of_the_plan(small):
+    rungs = []
+    sweep = small(callbacks=[lambda e: rungs.append(e.data) if e.kind == "rung" else None])
+    result = sweep.run(trials=12)
+    planned = [(row.members, row.budget) for row in sweep.plan(12).rows]
+    assert [(rung["members"], rung["budget"]) for rung in rungs] == planned
+    assert result.spent == sweep.plan(12).total
+    assert [trial.id for trial in result.trials] == list(range(12))
+
+
+def test_promoted_trials_are_the_best_of_their_rung(small):
+    result = small().run(trials=9)
+    at_first = {t.id: t.curve[0][1]["loss"] for t in result.trials}
+    on = {t.id for t in result.trials if len(t.curve) > 1}
+    assert on == set(sorted(at_first, key=at_first.get)[:3])
+    (over,) = [t for t in result.trials if t.status == Status.DONE]
+    assert over.fidelity == 9 and [budget for budget, _ in over.curve] == [1, 3, 9]
+    assert all(t.status == Status.STOPPED for t in result.trials if t is not over)
+
+
+def test_the_value_is_the_metric_on_the_validation_part(small):
+    data = make_data()
+    result = small(data=data).run(trials=9)
+    outputs = result.predict(data._raw[data.validation])
+    log_p = outputs - np.log(np.exp(outputs).sum(axis=1, keepdims=True))
+    labels = data.y[data.validation]
+    assert result.best.value == pytest.approx(-log_p[np.arange(len(labels)), labels].mean(), rel=1e-5)
+
+
+def test_maximize_takes_the_largest(small):
+    result = small(metric="accuracy", direction="maximize").run(trials=9)
+    finished = [t for t in result.trials if t.fidelity == 9]
+    assert result.best.value == max(t.value for t in finished)
+    at_first = {t.id: t.curve[0][1]["accuracy"] for t in result.trials}
+    assert min(at_first[t.id] for t in result.trials if len(t.curve) > 1) >= sorted(
+        at_first.values()
+    )[-3]
+
+
+def test_same_seed_same_run_and_another_seed_another(small, table):
+    first = table(small().run(trials=9))
+    assert table(small().run(trials=9)) == first
+    assert table(small(seed=1).run(trials=9)) != first
+
+
+def test_the_default_is_trial_zero(small):
+    default = {"lr": 0.125, "dropout": 0.25}
+    result = small(default=default).run(trials=9)
+    assert result.trials[0].config == pytest.approx(default)
+    assert result.trials[0].source == "default"
+    assert len(result.trials) == 9
+
+
+def test_eta_and_min_budget_and_scheduler_change_the_plan(small):
+    plans = {
+        str(small(**settings).plan(12))
+        for settings in ({}, {"eta": 2}, {"min_budget": 3}, {"scheduler": "full_budget"},
+                         {"bracket": 4})
+    }
+    assert len(plans) == 5
+
+
+def test_the_model_learns_from_lower_budgets(small):
+    """The strategy fills a second bracket elsewhere than random search does."""
+    random = small(bracket=6, max_budget=3).run(trials=12)
+    model = small(strategy=bojax.strategies.gp(initial=5), bracket=6, max_budget=3).run(trials=12)
+    assert [t.config for t in model.trials[6:]] != [t.config for t in random.trials[6:]]
+    assert all(t.source == "GPStrategy" for t in model.trials)
+
+
+def test_a_finite_space_that_runs_out_ends_the_run(small):
+    space = bojax.Space({"lr": bojax.Ordinal([0.1, 0.2]), "dropout": bojax.Ordinal([0.0, 0.1])})
+    sweep = bojax.Sweep(TASK, space, data=make_data(), strategy="random", max_budget=3, bracket=3)
+    result = sweep.run(trials=12)
+    assert len({str(t.config) for t in result.trials}) == len(result.trials) == 4
+    assert result.best is not None
+
+
+def test_all_failed_is_a_result_without_a_best(small):
+    space = bojax.Space({"lr": bojax.Float(1e30, 1e35, log=True), "dropout": bojax.Float(0, 0.5)})
+    result = bojax.Sweep(TASK, space, data=make_data(), strategy="random", max_budget=3).run(3)
+    assert result.best is None
+    assert all(t.status == Status.FAILED for t in result.trials)
+    with pytest.raises(bojax.BojaxError, match="every trial failed"):
+        result.test()
+
+
+# ------------------------------------------------------------------ the test part
+
+
+def test_the_test_part_is_looked_at_once(small):
+    result = small().run(trials=3)
+    scores = result.test()
+    assert 0.0 <= scores["accuracy"] <= 1.0 and math.isfinite(scores["loss"])
+    with pytest.raises(bojax.TestDataTouched, match="used already"):
+        result.test()
+
+
+def test_a_touched_test_part_stays_touched_in_the_store(small, tmp_path):
+    store = tmp_path / "a.db"
+    small(store=store).run(trials=3).test()
+    again = bojax.Sweep.resume(store, TASK, data=make_data())
+    with pytest.raises(bojax.TestDataTouched):
+        again.test()
+
+
+# ------------------------------------------------------------------ stores and resuming
+
+
+@pytest.mark.parametrize("rungs", [1, 2, 4])
+def test_interrupted_and_resumed_equals_uninterrupted(small, table, tmp_path, rungs):
+    expected = table(small().run(trials=18))
+    store = tmp_path / "a.db"
+    with pytest.raises(Stop):
+        small(store=store, callbacks=[stop_after(rungs)]).run(trials=18)
+    with open_store(store) as opened:
+        committed = opened.reports("main")
+    result = bojax.Sweep.resume(store, TASK, data=make_data())
+    assert table(result) == expected
+    with open_store(store) as opened:
+        kept = {(r.trial, r.budget, r.metrics["loss"]) for r in opened.reports("main")}
+        history = opened.history("main")
+    assert {(r.trial, r.budget, r.metrics["loss"]) for r in committed} <= kept
+    assert (history.status == Status.DONE).sum() == len(kept)
+    assert not (history.status == Status.PENDING).any()
+
+
+def test_the_model_resumes_to_the_bit(small, table, tmp_path):
+    settings = {"strategy": bojax.strategies.gp(initial=5), "bracket": 6, "max_budget": 3}
+    expected = table(small(**settings).run(trials=18))
+    with pytest.raises(Stop):
+        small(store=tmp_path / "a.db", callbacks=[stop_after(3)], **settings).run(trials=18)
+    assert table(bojax.Sweep.resume(tmp_path / "a.db", TASK, data=make_data())) == expected
+
+
+def test_resuming_a_finished_run_trains_nothing(small, table, tmp_path):
+    store = tmp_path / "a.db"
+    expected = table(small(store=store).run(trials=9))
+    events = []
+    result = bojax.Sweep.resume(store, TASK, data=make_data(), callbacks=[events.append])
+    assert table(result) == expected
+    assert not [event for event in events if event.kind in ("rung", "trained")]
+    result.test()  # the winner's model came back with its checkpoint
+
+
+def test_a_run_is_not_overwritten(small, tmp_path):
+    store = tmp_path / "a.db"
+    small(store=store).run(trials=3)
+    with pytest.raises(bojax.StoreError, match="has run 'main' already; resume it"):
+        small(store=store).run(trials=3)
+
+
+def test_another_sweep_is_not_resumed_into_a_run(small, tmp_path):
+    store = tmp_path / "a.db"
+    small(store=store).run(trials=3)
+    with pytest.raises(bojax.ConfigError, match="seed=0, now it is 1"):
+        small(store=store, seed=1).continue_run(trials=3)
+    with pytest.raises(bojax.ConfigError, match="trials=3, now it is 6"):
+        small(store=store).continue_run(trials=6)
+
+
+def test_a_store_in_use_is_refused_before_anything_is_trained(small, tmp_path):
+    store = tmp_path / "a.db"
+    small(store=store).run(trials=3)
+    with open_store(store) as opened, opened.acquire("main"):
+        # The lease of this very process counts until it is released.
+        with pytest.raises(bojax.StoreInUse, match="main"):
+            small(store=store).continue_run(trials=3)
+
+
+def test_several_runs_share_a_store(small, tmp_path):
+    store = tmp_path / "a.db"
+    for name in ("one", "two"):
+        small(store=store, run=name).run(trials=3)
+    with open_store(store) as opened:
+        assert [run.id for run in opened.runs()] == ["one", "two"]
+        run = opened.run("one")
+    assert run.seed == 0 and run.versions["jax"] and run.objectives == {"loss": "minimize"}
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"direction": "down"}, ValueError, "direction: expected"),
+        ({"strategy": "annealing"}, ValueError, "unknown name 'annealing'"),
+        ({"scheduler": "lottery"}, bojax.SchedulerError, "lottery"),
+        ({"min_budget": 10}, bojax.SchedulerError, "min_budget must not exceed max_budget"),
+        ({"eta": 1}, bojax.SchedulerError, "eta"),
+        ({"default": {"lr": 0.1}}, bojax.ConfigError, "dropout: missing"),
+        ({"default": {"lr": 9.0, "dropout": 0.1}}, bojax.ConfigError, "lr: 9.0 is outside"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_at_once(small, settings, error, words):
+    with pytest.raises(error, match=words):
+        small(**settings)
+
+
+def test_an_unknown_metric_is_named(small):
+    with pytest.raises(bojax.TaskError, match="metric 'f1': the task reports no such metric"):
+        small(metric="f1").run(trials=3)
+
+
+def test_check_prints_plan_and_programs_without_running(small, count_compiles):
+    with count_compiles() as programs:
+        text = small().check(trials=9)
+    assert "bracket" in text and "bucket" in text
+    assert not [name for name in programs if "train" in name]
+
+
+def test_the_space_is_kept_as_it_was(small, tmp_path):
+    small(store=tmp_path / "a.db").run(trials=3)
+    with open_store(tmp_path / "a.db") as opened:
+        assert bojax.Space.from_json(opened.run("main").space) == SPACE

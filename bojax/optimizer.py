@@ -22,6 +22,7 @@ from bojax.strategies.session import Session
 FORMAT = "bojax-optimizer"
 VERSION = 1
 DIRECTIONS = ("minimize", "maximize")
+_WRONG_STATUS = "status: expected 'failed' or 'stale', got {!r}."
 
 
 class Optimizer:
@@ -192,7 +193,7 @@ class Optimizer:
         Raises:
             TrialError: nothing finished yet.
         """
-        done = [t for t in self._trials if t.status == Status.DONE and t.value is not None]
+        done = [t for t in self._trials if t.status == Status.DONE and t.values is not None]
         if self.space.fidelity is not None and done:
             largest = max(t.fidelity or 0.0 for t in done)
             done = [t for t in done if t.fidelity == largest]
@@ -290,7 +291,8 @@ class Optimizer:
                 )
             given[self.space.names.index(name)] = self.space.column_row(name, value)
         if fidelity is not None:
-            given[self._fidelity_column()] = self.space.column_row(self.space.fidelity, fidelity)
+            column = self._fidelity_column()
+            given[column] = self.space.column_row(self.space.fidelity, fidelity)
         return given
 
     def _fidelity_column(self) -> int:
@@ -306,9 +308,11 @@ class Optimizer:
             try:
                 status = Status[status.upper()]
             except KeyError:
-                raise TrialError(
-                    f"status: expected 'failed' or 'stale', got {status!r}."
-                ) from None
+                raise TrialError(_WRONG_STATUS.format(status)) from None
+        if status not in (None, Status.DONE, Status.FAILED, Status.STALE):
+            raise TrialError(_WRONG_STATUS.format(status))
+        if status == Status.DONE and not math.isfinite(value):
+            status = None
         if status is None:
             status = Status.DONE if math.isfinite(value) else Status.FAILED
         variance = 0.0 if variance is None else _number("variance", variance)
@@ -376,6 +380,9 @@ class Optimizer:
         )
         point = (budget if budget is not None else math.nan, {"value": report.value,
                                                                **report.metrics})
+        curve = trial.curve
+        if budget is not None or report.metrics:
+            curve = (*curve, point)
         trial = replace(
             trial,
             status=report.status,
@@ -383,10 +390,29 @@ class Optimizer:
             variance=(report.variance,),
             cost=report.cost,
             fidelity=budget,
-            curve=(*trial.curve, point) if budget is not None or report.metrics else trial.curve,
+            curve=curve,
         )
+        if budget is not None:
+            trial = self._at_largest_budget(trial)
         self._trials[trial.id] = trial
         self._notify("told", trial)
+
+    def _at_largest_budget(self, trial: Trial) -> Trial:
+        """The trial as its largest budgets have it, in whatever order they were told."""
+        session = self._session
+        history = type(session.history)(*(leaf[: session.lines] for leaf in session.history))
+        told = np.flatnonzero((history.trial == trial.id) & (history.status != Status.PENDING))
+        told = told[np.argsort(history.rows[told, self._fidelity_column()])]
+        done = told[history.status[told] == Status.DONE]
+        last, sign = told[-1], 1.0 if self.direction == "minimize" else -1.0
+        return replace(
+            trial,
+            status=Status(int(history.status[last])),
+            values=(sign * float(history.values[done[-1], 0]),) if len(done) else None,
+            variance=(float(history.variance[(done if len(done) else told)[-1], 0]),),
+            fidelity=float(self.space.fidelity_value(history.rows[last])[0]),
+            curve=tuple(sorted(trial.curve, key=lambda point: point[0])),
+        )
 
     def _notify(self, event: str, trial: Trial) -> None:
         for callback in self.callbacks:

@@ -227,12 +227,20 @@ class Space:
         """
         return float(tables.cells(self.table, np))
 
-    def every_row(self, limit: int = 1_000_000) -> np.ndarray | None:
-        """All distinct canonical rows of a finite space, or None beyond `limit` cells."""
+    def every_row(
+        self, limit: int = 1_000_000, given: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """All distinct canonical rows of a finite space, or None beyond `limit` cells.
+
+        Args:
+            given: `[D]` what every row must have, NaN elsewhere. Context is at its default,
+                and the fidelity at its largest, unless given.
+        """
         if not self.size <= limit:
             return None
         rows = tables.enumerate_rows(self.table, np.arange(int(self.size)), np)
-        rows = tables.canonical(self.table, rows, np)
+        given = np.full(self.table.columns, np.nan) if given is None else given
+        rows = tables.with_given(self.table, rows, given, np)
         _, first = np.unique(rows, axis=0, return_index=True)
         return rows[np.sort(first)]
 

@@ -124,7 +124,8 @@ def design(table: SpaceTable, history: History, given, wanted, propose) -> tuple
     def one(i, carry):
         rows, raw, valid, taken = carry
         unit = propose(i)
-        candidates = tables.with_given(table, tables.unit_to_row(table, unit), given[i])
+        # Canonical only once the given is in: it may decide which columns exist.
+        candidates = tables.with_given(table, tables.from_unit(table, unit), given[i])
         equal = tables.same_configuration(table, candidates[:, None], taken.rows[None])
         open_ = ~jnp.any(equal & taken.mask[None], axis=1)
         pick = jnp.argmax(open_)

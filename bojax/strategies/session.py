@@ -131,8 +131,7 @@ class Session:
         """A row nobody was given yet, drawn evenly from what is left; None if nothing is."""
         rng = np.random.default_rng([self.seed % 2**64, number])
         if self._enumerable():
-            rows = self.space.every_row(MOST_CELLS)
-            rows = tables.with_given(self.space.table, rows, given, np)
+            rows = self.space.every_row(MOST_CELLS, given)
             left = [row for row in rows if self._identity(row) not in taken]
             if left:
                 return left[rng.integers(len(left))]
@@ -141,7 +140,7 @@ class Session:
             return None
         for _ in range(100):
             unit = rng.random((64, self.space.table.columns))
-            rows = tables.unit_to_row(self.space.table, unit, np)
+            rows = tables.from_unit(self.space.table, unit, np)
             rows = self.space.canonical(tables.with_given(self.space.table, rows, given, np))
             for row in rows:
                 if self._identity(row) not in taken:

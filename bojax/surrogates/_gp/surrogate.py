@@ -127,7 +127,7 @@ class GP:
         evidence = objective.Evidence(
             features_of(data.table, rows),
             standardised,
-            variance / scale**2,
+            variance / scale / scale,  # the square of a scale of 1e-300 is 0
             count,
             mask,
             jnp.sum(used.astype(dtype)),

@@ -3,9 +3,10 @@
     python benchmarks/store.py
 
 A sweep of 243 trials in rungs of 27: each commit writes the history, the rung's trials and
-reports and two states, as the coordinator does.
+reports and two states, as the coordinator does. Rows go to benchmarks/rows/store.csv.
 """
 
+import argparse
 import os
 import statistics
 import tempfile
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import record
 
 from bojax.history import Report, Run, Status, Trial, capacity_for, empty_history
 from bojax.store import open_store, read_checkpoint, write_checkpoint
@@ -73,15 +75,30 @@ def checkpoint(folder):
     return size / 1e6 / (written - start), size / 1e6 / (read - written)
 
 
-def main():
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, default=record.ROWS / "store.csv")
+    settings = parser.parse_args(arguments)
+    run = record.started()
     with tempfile.TemporaryDirectory() as folder:
         seconds, tells, size = commits(folder)
         write, read = checkpoint(folder)
-    print(f"commit of a rung of {RUNG}   {1e3 * statistics.median(seconds):8.1f} ms (median)")
-    print(f"commit of one result    {1e3 * statistics.median(tells):8.1f} ms (median)")
-    print(f"a trial on the disk     {size:8.0f} bytes")
-    print(f"checkpoint written      {write:8.0f} MB/s (flushed, checksummed)")
-    print(f"checkpoint read         {read:8.0f} MB/s (checksummed)")
+    measured = {
+        f"commit of a rung of {RUNG}": ("ms", [1e3 * s for s in seconds]),
+        "commit of one result": ("ms", [1e3 * s for s in tells]),
+        "a trial on the disk": ("bytes", [size]),
+        "checkpoint written, flushed, checksummed": ("MB/s", [write]),
+        "checkpoint read, checksummed": ("MB/s", [read]),
+    }
+    rows = [
+        {"run": run, "what": what, "number": number, "value": round(value, 4), "unit": unit,
+         **record.machine("sqlalchemy")}
+        for what, (unit, values) in measured.items()
+        for number, value in enumerate(values)
+    ]  # fmt: skip
+    record.append(settings.rows, rows)
+    for what, (unit, values) in measured.items():
+        print(f"{what:42}{statistics.median(values):8.1f} {unit} (median of {len(values)})")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.posterior import Posterior, features_of
 from bojax.surrogates.data import Data
 
+# Known variance, in units of that of all values, beyond which a value says nothing.
+WORTHLESS = 1e12
+
 FAMILIES = {
     "matern52": kernels.Matern52,
     "matern32": kernels.Matern32,
@@ -82,17 +85,18 @@ class GP:
             `(Posterior, Info)`.
 
         Raises:
-            DataError: shapes that do not fit, or rows that are not finite (host only).
+            DataError: shapes that do not fit, rows that are not finite, variances below 0 or
+                counts below 1 (host only). A value that is not finite is left out.
         """
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((key, data))):
             return self.fit_pure(key, data, warm)
         padded = _padded(data)
         with jax.enable_x64(True):
             bits = np.asarray(jax.random.key_data(key))
-            if warm is not None:
-                return _fit_program(self, bits, padded, np.asarray(warm, float), np.False_)
-            theta = np.zeros(2 * padded.rows.shape[1] + 1)
-            return _fit_program(self, bits, padded, theta, np.True_)
+            full = np.bool_(warm is None)
+            theta = np.zeros(2 * padded.rows.shape[1] + 1) if warm is None else warm
+            posterior, info = _fit_program(self, bits, padded, np.asarray(theta, float), full)
+            return posterior, jax.tree.map(np.asarray, info)
 
     def fit_pure(self, key, data: Data, warm=None, full=None):
         """The traceable fit; `full` (traced) asks for all starts although `warm` is given."""
@@ -124,10 +128,11 @@ class GP:
             gapped = jnp.any(data.table.clauses.used, axis=(-1, -2))
         values, variance, count, mask = merge_equal(rows, values, variance, count, mask)
         standardised, shift, scale = transforms.standardize(values, mask)
+        tiny = jnp.finfo(dtype).tiny  # the square of a scale of 1e-300 is 0
         evidence = objective.Evidence(
             features_of(data.table, rows),
             standardised,
-            variance / scale / scale,  # the square of a scale of 1e-300 is 0
+            jnp.minimum(variance / jnp.maximum(scale**2, tiny), WORTHLESS),
             count,
             mask,
             jnp.sum(used.astype(dtype)),
@@ -189,6 +194,15 @@ def _padded(data: Data) -> Data:
             f"values: expected one a row, shape ({n},), got shape {values.shape}."
         )
     mask = np.ones(n, bool) if data.mask is None else np.asarray(data.mask, bool)
+    variance = np.zeros(n) if data.variance is None else np.asarray(data.variance, float)
+    count = np.ones(n) if data.count is None else np.asarray(data.count, float)
+    for name, column in (("mask", mask), ("variance", variance), ("count", count)):
+        if column.shape != (n,):
+            raise DataError(f"{name}: expected one a row, shape ({n},), got shape {column.shape}.")
+    if not (np.isfinite(variance[mask]).all() and (variance[mask] >= 0).all()):
+        raise DataError("variance: must be finite and not negative; leave such lines out.")
+    if not (np.isfinite(count[mask]).all() and (count[mask] >= 1).all()):
+        raise DataError("count: must be finite and at least 1, the replicates behind a value.")
     if not np.isfinite(rows[mask]).all():
         bad = int(np.flatnonzero(mask)[np.argmax(~np.isfinite(rows[mask]).all(axis=1))])
         raise DataError(f"rows: row {bad} is not finite, {rows[bad].tolist()}; leave it out.")
@@ -201,13 +215,13 @@ def _padded(data: Data) -> Data:
         return np.concatenate([x, np.full((capacity - n, *x.shape[1:]), fill)])
 
     full_rows = np.zeros((capacity, columns))
-    full_rows[:n, :d] = rows
+    full_rows[:n, :d] = np.where(mask[:, None], rows, 0.0)  # a masked NaN would spread
     table = data.table if data.table is not None else _plain_table(d, columns)
     return Data(
         full_rows,
         pad(np.where(mask, values, 0.0)),
-        pad(np.zeros(n) if data.variance is None else data.variance),
-        pad(np.ones(n) if data.count is None else data.count, 1.0),
+        pad(np.where(mask, variance, 0.0)),
+        pad(np.where(mask, count, 1.0), 1.0),
         pad(mask).astype(bool),
         table,
     )

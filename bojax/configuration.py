@@ -1,20 +1,36 @@
-"""How many CPU devices JAX shows, set in one place before JAX starts.
+"""The machine, set in one place: CPU devices of JAX, threads of its LAPACK.
 
 A vmapped population on one CPU device mostly uses one thread; with one device a core its
 members are sharded over the cores. XLA reads the number once, when its backend starts.
+
+JAX on a CPU calls the LAPACK that SciPy ships, OpenBLAS, whose threads spin at a barrier in
+every call. For the matrices of a Gaussian process with up to some hundred points that gains
+nothing, doubles the processor time, and when other work holds a core each call waits for
+the scheduler: a run of 50 suggestions took 7.5 s instead of 0.35 on a busy machine
+(docs/decisions/0005).
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import os
 import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+LARGEST_SINGLE = 512  # lines up to which one thread is at least as fast as two
 
 
-def configure(*, cpu_devices: int | str = "cores") -> int:
+def configure(*, cpu_devices: int | str = "cores", lapack_threads: int = 1) -> int:
     """Ask JAX for several CPU devices; call it before anything is computed.
 
     Args:
         cpu_devices: how many, or "cores" for one a core this process may run on.
+        lapack_threads: threads of the LAPACK that JAX calls on a CPU. `Optimizer` and
+            `Sweep` use one for small matrices whatever is set here; programs of one's own
+            (`bojax.loop`) use what is set. More pay from about a thousand points.
 
     Returns:
         The number of CPU devices JAX has. When a backend was started before the call, the
@@ -33,6 +49,9 @@ def configure(*, cpu_devices: int | str = "cores") -> int:
     wanted = cores() if cpu_devices == "cores" else int(cpu_devices)
     if wanted < 1:
         raise ValueError(f"configure: cpu_devices must be at least 1, got {cpu_devices!r}.")
+    if lapack_threads < 1:
+        raise ValueError(f"configure: lapack_threads must be at least 1, got {lapack_threads!r}.")
+    set_lapack_threads(lapack_threads)
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
     except RuntimeError:
@@ -52,3 +71,78 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@functools.cache
+def _controls() -> tuple[Callable[[int], None], Callable[[], int]] | None:
+    """Setter and getter of the thread count of SciPy's OpenBLAS; None where it is another."""
+    import scipy
+
+    folder = Path(scipy.__file__).parent
+    places = (folder.parent / "scipy.libs", folder / ".dylibs")
+    for library in sorted(path for place in places for path in place.glob("*openblas*")):
+        try:
+            loaded = ctypes.CDLL(str(library))
+        except OSError:
+            continue
+        for prefix, suffix in (("scipy_", ""), ("scipy_", "64_"), ("", ""), ("", "64_")):
+            setter = getattr(loaded, f"{prefix}openblas_set_num_threads{suffix}", None)
+            getter = getattr(loaded, f"{prefix}openblas_get_num_threads{suffix}", None)
+            if setter is not None and getter is not None:
+                setter.argtypes, setter.restype = [ctypes.c_int], None
+                getter.argtypes, getter.restype = [], ctypes.c_int
+                return setter, getter
+    return None
+
+
+def lapack_threads() -> int | None:
+    """How many threads JAX's LAPACK uses now; None where that cannot be asked.
+
+    Example:
+        >>> from bojax import configuration
+        >>> configuration.lapack_threads() is None or configuration.lapack_threads() >= 1
+        True
+    """
+    controls = _controls()
+    return None if controls is None else controls[1]()
+
+
+def set_lapack_threads(count: int) -> bool:
+    """Set it for the whole process; False where it cannot be set.
+
+    Example:
+        >>> from bojax import configuration
+        >>> before = configuration.lapack_threads()
+        >>> changed = configuration.set_lapack_threads(1)
+        >>> changed == (before is not None)
+        True
+        >>> _ = changed and configuration.set_lapack_threads(before)
+    """
+    controls = _controls()
+    if controls is None:
+        return False
+    controls[0](count)
+    return True
+
+
+@contextlib.contextmanager
+def single_threaded(lines: int) -> Iterator[None]:
+    """One LAPACK thread within, if matrices of so many lines do not gain from more.
+
+    Whatever is computed within must be finished within.
+
+    Example:
+        >>> from bojax import configuration
+        >>> with configuration.single_threaded(128):
+        ...     configuration.lapack_threads() in (1, None)
+        True
+    """
+    before = lapack_threads() if lines <= LARGEST_SINGLE else None
+    if before is None or before == 1:
+        yield
+        return
+    set_lapack_threads(1)
+    try:
+        yield
+    finally:
+        set_lapack_threads(before)

@@ -24,10 +24,10 @@ class Programs:
         self.count, self.seconds = 0, 0.0
         jax.monitoring.register_event_duration_secs_listener(self._hear)
 
-    def _hear(self, event: str, seconds: float, **_: Any) -> None:
+    def _hear(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event == COMPILE_EVENT:
             self.count += 1
-            self.seconds += seconds
+            self.seconds += duration_secs
 
 
 class Console:

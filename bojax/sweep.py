@@ -176,7 +176,7 @@ class Sweep:
             StoreInUse: another process is writing this run.
             ConfigError: `strategy` is needed, or task or data do not fit what was stored.
         """
-        with open_store(store, create=False) as opened:
+        with open_store(os.fspath(store), create=False) as opened:
             record = opened.run(run)
         settings = dict(record.settings)
         if strategy is None:
@@ -206,7 +206,7 @@ class Sweep:
         with ExitStack() as stack:
             opened = lease = folder = None
             if self.store is not None:
-                opened = stack.enter_context(open_store(self.store))
+                opened = stack.enter_context(open_store(os.fspath(self.store)))
                 self._register(opened, trials, resume)
                 lease = stack.enter_context(opened.acquire(self.run_id))
                 folder = opened.checkpoint_folder(self.run_id)
@@ -321,8 +321,9 @@ class Sweep:
             self.data.test.touched = True
 
     def _touch(self) -> None:
+        assert self.store is not None  # only a stored run asks for this
         with (
-            open_store(self.store, create=False) as opened,
+            open_store(os.fspath(self.store), create=False) as opened,
             opened.acquire(self.run_id) as lease,
             lease.transaction() as tx,
         ):
@@ -409,8 +410,9 @@ class Result:
     def ranked(self) -> list[Trial]:
         """Trials with a value, those that came furthest first, best metric first."""
         sign = 1.0 if self.direction == "minimize" else -1.0
-        scored = [trial for trial in self.trials if trial.values is not None]
-        return sorted(scored, key=lambda t: (-(t.fidelity or 0.0), sign * t.value, t.id))
+        scored = [(t, t.values[0]) for t in self.trials if t.values is not None]
+        scored.sort(key=lambda pair: (-(pair[0].fidelity or 0.0), sign * pair[1], pair[0].id))
+        return [trial for trial, _ in scored]
 
     def plot(self, path: str | os.PathLike[str], *, baseline: Result | None = None) -> Path:
         """Best-so-far against budget, and the learning curves, as one picture.

@@ -96,6 +96,7 @@ def sweep(**settings):
         "max_budget": MAX_BUDGET,
         "min_budget": MIN_BUDGET,
         "bracket": BRACKET,
+        "default": DEFAULT,  # trial 0: what one has is worth knowing
     }
     return bojax.Sweep(TASK, SPACE, **(options | settings))
 

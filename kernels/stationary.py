@@ -39,6 +39,14 @@ class Stationary:
     length_scale: Parameter
     gap: Parameter
 
+    def profile(self, squared: Any) -> Any:
+        """k as a function of r^2: the family's own."""
+        raise TypeError("Stationary is what the families share; take Matern52, RBF, ...")
+
+    def profile_and_slope(self, squared: Any) -> tuple[Any, Any]:
+        """k and h = -2 dk/d(r^2): the family's own."""
+        raise TypeError("Stationary is what the families share; take Matern52, RBF, ...")
+
     def gram(self, x: Any, z: Any):
         """k(x_i, z_j), `[N, D]`, `[M, D]` -> `[N, M]`; arrays or `Features`."""
         x, z = distance.as_features(x), distance.as_features(z)

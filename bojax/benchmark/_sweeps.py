@@ -127,7 +127,12 @@ def compare_sweeps(
         raise ValueError(f"compare_sweeps: splits must be at least 1, got {splits}.")
     base = make(**settings)
     budget = base.plan(trials).total
-    at_random = {"strategy": "random", "scheduler": "full_budget", "bracket": None}
+    at_random = {
+        "strategy": "random",
+        "scheduler": "full_budget",
+        "bracket": None,
+        "default": None,
+    }
     methods: list[tuple[str, dict[str, Any], int]] = [
         ("random", at_random, max(1, round(budget / base.max_budget))),
         ("bojax", {}, trials),
@@ -156,7 +161,7 @@ def _row(split: int, method: str, result: Result) -> Row:
     return Row(
         split=split,
         method=method,
-        value=float("nan") if best is None else float(best.value),
+        value=float("nan") if best is None or best.value is None else best.value,
         spent=result.spent,
         trials=len(result.trials),
         seconds=result.seconds,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bojax.coordinate.events import Callback, Event
-from bojax.errors import SchedulerError, TaskError
+from bojax.errors import SchedulerError, SpaceError, TaskError
 from bojax.history import Job, Report, Status, Trial
 from bojax.schedulers import DONE, WAIT
 from bojax.space import Space
@@ -85,6 +85,9 @@ class Coordinator:
             capacity=sum(row.members for row in plan.rows),
             batch=max(row.members for row in plan.rows if row.rung == 0),
         )
+        if space.fidelity is None:
+            raise SpaceError("Coordinator: the space needs a fidelity; see Space.with_fidelity.")
+        self._fidelity = space.fidelity
         self._column = space.names.index(space.fidelity)
         self.trials: list[Trial] = []
         self.exhausted = False  # whether a finite space has nothing left to suggest
@@ -190,7 +193,7 @@ class Coordinator:
 
     def _row_at(self, trial: int, budget: float) -> np.ndarray:
         row = np.array(self.trials[trial].row)
-        row[self._column] = self.space.column_row(self.space.fidelity, budget)
+        row[self._column] = self.space.column_row(self._fidelity, budget)
         return row
 
     # ------------------------------------------------------------------ reporting
@@ -245,14 +248,12 @@ class Coordinator:
     @property
     def best(self) -> Trial | None:
         """The trial of best metric among those that came furthest; ties to the earlier one."""
-        scored = [t for t in self.trials if t.values is not None and t.status != Status.FAILED]
-        if not scored:
-            return None
-        furthest = max(t.fidelity for t in scored)
-        return min(
-            (t for t in scored if t.fidelity == furthest),
-            key=lambda t: (self._sign * t.value, t.id),
-        )
+        scored = [
+            (-(t.fidelity or 0.0), self._sign * t.values[0], t.id)
+            for t in self.trials
+            if t.values is not None and t.status != Status.FAILED
+        ]
+        return self.trials[min(scored)[2]] if scored else None
 
     # ------------------------------------------------------------------ the store
 

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bojax.configuration import single_threaded
 from bojax.errors import ConfigError
 from bojax.history import (
     SCHEMA,
@@ -105,7 +106,7 @@ class Session:
         q = next(size for size in Q_CLASSES if size >= max(wanted, at_least))
         history = ordered(self._view(q))
         tiled = np.tile(given, (q, 1))
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), single_threaded(history.capacity):
             on_host = getattr(self.strategy, "ask_on_host", None)
             arguments = (self.state, history, self._bits, q, tiled, np.int32(wanted))
             if on_host is None:

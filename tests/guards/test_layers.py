@@ -15,6 +15,7 @@ LAYERS = (
     ("analysis", "coordinate"),
     ("optimizer", "loop", "sweep"),
     ("benchmark", "testing"),
+    ("console",),
     ("cli",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bojax.configuration import single_threaded
 from bojax.optimize.linalg import cholesky
 from bojax.optimize.precision import own_precision
 from bojax.space import Features
@@ -53,13 +54,14 @@ def _at_own_precision(method: Callable) -> Callable:
         leaves = jax.tree.leaves((self, arguments))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return method(self, *arguments, **settings)
-        with own_precision(self.upper):
+        with own_precision(self.upper), single_threaded(self.upper.shape[0]):
             dtype = self.upper.dtype
             arguments = [
                 np.asarray(a, dtype) if isinstance(a, (np.ndarray, list, float)) else a
                 for a in arguments
             ]
             result = compiled(self, *arguments, **settings)
+            result = jax.block_until_ready(result)
             return result if isinstance(result, Posterior) else jax.tree.map(np.asarray, result)
 
     return entered

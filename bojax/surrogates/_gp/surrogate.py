@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax import kernels
+from bojax.configuration import single_threaded
 from bojax.errors import DataError
 from bojax.history import capacity_for, merge_equal
 from bojax.space import table as tables
@@ -91,12 +92,12 @@ class GP:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((key, data))):
             return self.fit_pure(key, data, warm)
         padded = _padded(data)
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), single_threaded(len(padded.values)):
             bits = np.asarray(jax.random.key_data(key))
             full = np.bool_(warm is None)
             theta = np.zeros(2 * padded.rows.shape[1] + 1) if warm is None else warm
             posterior, info = _fit_program(self, bits, padded, np.asarray(theta, float), full)
-            return posterior, jax.tree.map(np.asarray, info)
+            return jax.block_until_ready(posterior), jax.tree.map(np.asarray, info)
 
     def fit_pure(self, key, data: Data, warm=None, full=None):
         """The traceable fit; `full` (traced) asks for all starts although `warm` is given."""

@@ -104,8 +104,10 @@ def test_a_finite_space_is_used_up_exactly_once_each(name, batch):
 
 def test_pending_rows_of_a_finite_space_count_as_suggested(name):
     opt = optimizer(name, FINITE)
-    asked = [repr(trial.config) for trial in opt.ask(4) + opt.ask(4) + opt.ask(4)]
-    assert len(asked) == len(set(asked)) == 10
+    asked = [repr(opt.ask().config) for _ in range(10)]
+    assert len(set(asked)) == 10
+    with pytest.raises(bojax.SpaceExhausted):
+        opt.ask()
 
 
 def test_replicates_when_asked_for():

@@ -145,7 +145,8 @@ def _curves_panel(axes: Any, name: str | None, result: Any, full: float) -> None
 def _blank(inches: tuple[float, float]) -> Figure:
     figure = Figure(figsize=inches, dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.06)
+    layout: Any = figure.get_layout_engine()
+    layout.set(w_pad=0.12, h_pad=0.12, wspace=0.06)
     return figure
 
 

@@ -29,7 +29,7 @@ def scale(parameter: Float | Int, value: Any) -> Any:
 def edges(parameter: Float | Int) -> tuple[float, float]:
     """What 0 and 1 of the unit interval stand for, in the scale searched in."""
     if is_gridded(parameter):
-        half = parameter.step / 2
+        half = step_of(parameter) / 2
         low, high = parameter.low, grid_top(parameter)
         bottom = max(low - half, low / 2) if parameter.log else low - half
         return float(scale(parameter, bottom)), float(scale(parameter, high + half))
@@ -43,21 +43,26 @@ def is_gridded(parameter: Parameter) -> bool:
     )
 
 
+def step_of(parameter: Float | Int) -> Any:
+    """The grid's step, an int or a float; asked of gridded parameters only."""
+    return parameter.step
+
+
 def grid_count(parameter: Float | Int) -> int:
     """How many values a gridded parameter has."""
     # A tenth of a billionth of a step forgives 0.3 / 0.1 = 2.9999999999999996.
-    return int(np.floor((parameter.high - parameter.low) / parameter.step + 1e-10)) + 1
+    return int(np.floor((parameter.high - parameter.low) / step_of(parameter) + 1e-10)) + 1
 
 
 def grid_top(parameter: Float | Int) -> float:
     """The last value of the grid, at most `high`."""
-    return parameter.low + (grid_count(parameter) - 1) * parameter.step
+    return parameter.low + (grid_count(parameter) - 1) * step_of(parameter)
 
 
 def grid_between(parameter: Float | Int, low: float, high: float) -> tuple[int, int]:
     """First and last index of the grid whose value lies in `[low, high]`; first > last if none."""
-    first = np.ceil((low - parameter.low) / parameter.step - 1e-9)
-    last = np.floor((high - parameter.low) / parameter.step + 1e-9)
+    first = np.ceil((low - parameter.low) / step_of(parameter) - 1e-9)
+    last = np.floor((high - parameter.low) / step_of(parameter) + 1e-9)
     return max(int(first), 0), min(int(last), grid_count(parameter) - 1)
 
 
@@ -78,14 +83,14 @@ def encode_numeric(name: str, parameter: Float | Int, values: Sequence[Any]) -> 
         )
     low, high = edges(parameter)
     if is_gridded(parameter):
-        index = np.round((x - parameter.low) / parameter.step)
-        off = np.abs(parameter.low + index * parameter.step - x) > 1e-9 * parameter.step
+        index = np.round((x - parameter.low) / step_of(parameter))
+        off = np.abs(parameter.low + index * step_of(parameter) - x) > 1e-9 * step_of(parameter)
         if off.any():
             raise ConfigError(
                 f"{name}: {values[int(np.argmax(off))]!r} is not on its grid "
-                f"{parameter.low} + k * {parameter.step}."
+                f"{parameter.low} + k * {step_of(parameter)}."
             )
-        x = parameter.low + index * parameter.step
+        x = parameter.low + index * step_of(parameter)
         return (scale(parameter, x) - low) / (high - low)
     return on_grid(parameter, (scale(parameter, x) - low) / (high - low))
 
@@ -97,11 +102,11 @@ def decode_numeric(parameter: Float | Int, unit: np.ndarray) -> list[Any]:
         x = low + np.clip(unit, 0.0, 1.0) * (high - low)
         x = np.exp(x) if parameter.log else x
         index = np.clip(
-            np.round((x - parameter.low) / parameter.step), 0, grid_count(parameter) - 1
+            np.round((x - parameter.low) / step_of(parameter)), 0, grid_count(parameter) - 1
         )
         if isinstance(parameter, Int):
-            return [parameter.low + int(i) * parameter.step for i in index]
-        return [_shown(parameter, value) for value in parameter.low + index * parameter.step]
+            return [parameter.low + int(i) * step_of(parameter) for i in index]
+        return [_shown(parameter, value) for value in parameter.low + index * step_of(parameter)]
     unit = on_grid(parameter, unit)
     x = low + unit * (high - low)
     x = np.clip(np.exp(x) if parameter.log else x, parameter.low, parameter.high)
@@ -109,16 +114,16 @@ def decode_numeric(parameter: Float | Int, unit: np.ndarray) -> list[Any]:
     return x.tolist()
 
 
-def _shown(parameter: Float, value: float) -> float:
+def _shown(parameter: Float | Int, value: float) -> float:
     """A grid value in 15 digits, so that 0.1 + 2 * 0.1 is 0.3, where that is still the value."""
     short = float(f"{value:.15g}")
-    close = abs(short - value) <= 1e-10 * parameter.step
+    close = abs(short - value) <= 1e-10 * step_of(parameter)
     if close and parameter.low <= short <= parameter.high:
         return short
     return float(min(max(value, parameter.low), parameter.high))
 
 
-def on_grid(parameter: Float, unit: np.ndarray) -> np.ndarray:
+def on_grid(parameter: Float | Int, unit: np.ndarray) -> np.ndarray:
     """The nearest coordinate that survives the trip to a value and back."""
     low, high = edges(parameter)
     eps = np.finfo(float).eps

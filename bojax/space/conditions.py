@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def clauses_of(
             f"{name}: when must be a mapping such as {{'parent': value}} or a list of them, "
             f"got {parameter.when!r}."
         )
-    clauses = []
+    clauses: list[Any] = []
     for alternative in alternatives:
         if not isinstance(alternative, Mapping) or not alternative:
             raise SpaceError(

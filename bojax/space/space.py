@@ -389,7 +389,8 @@ def _fill_column(arrays: dict[str, np.ndarray], c: int, name: str, parameter: Pa
         arrays["step"][c] = parameter.step if gridded else 0.0
         if gridded:
             arrays["cardinality"][c] = min(codec.grid_count(parameter), np.iinfo(np.int32).max)
-            middle = parameter.low + (codec.grid_count(parameter) - 1) // 2 * parameter.step
+            halfway = (codec.grid_count(parameter) - 1) // 2
+            middle = parameter.low + halfway * codec.step_of(parameter)
             arrays["default"][c] = codec.encode_numeric(name, parameter, [middle])[0]
         else:
             arrays["default"][c] = 0.5

@@ -299,15 +299,16 @@ class LocalExecutor:
         for structure, members in groups.items():
             bank = self._buckets[structure].bank
             for i in members:
-                if jobs[i].clone_of is None:
+                parent = jobs[i].clone_of
+                if parent is None:
                     continue
-                donor = self._buckets[self._where(jobs[i].clone_of)].bank
+                donor = self._buckets[self._where(parent)].bank
                 if donor.shapes != bank.shapes:
                     raise TaskError(
-                        f"trial {jobs[i].trial}: cannot start from trial {jobs[i].clone_of}, whose "
+                        f"trial {jobs[i].trial}: cannot start from trial {parent}, whose "
                         "parameters have other shapes; clone within a bucket."
                     )
-                copies.append((bank, jobs[i].trial, donor.read([jobs[i].clone_of])))
+                copies.append((bank, jobs[i].trial, donor.read([parent])))
         for bank, trial, leaves in copies:
             bank.write([trial], leaves)
 

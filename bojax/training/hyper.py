@@ -215,7 +215,8 @@ class Hyperparameters:
 
     @classmethod
     def tree_unflatten(cls, structure: Structure, children: Sequence) -> Hyperparameters:
-        return cls(*children, structure)
+        values, active, steps = children
+        return cls(values, active, steps, structure)
 
     def __repr__(self) -> str:
         body = {**self._values, **self.structure.static}
@@ -320,8 +321,13 @@ def power_of_two(value: int) -> int:
 
 
 def _column(name: str, parameter: Parameter, static: Sequence, padded: Sequence) -> Column:
-    choices = () if isinstance(parameter, (Float, Int)) else tuple(parameter.choices)
-    default = choices[0] if choices else parameter.low
+    choices: tuple = ()
+    default: Any
+    if isinstance(parameter, (Float, Int)):
+        default = parameter.low
+    else:
+        choices = tuple(parameter.choices)
+        default = choices[0]
     if name in static:
         if name in padded:
             raise TaskError(f"{name}: both static and padded; a static value needs no padding.")

@@ -77,7 +77,7 @@ def module_of(build: Callable, hp: Any) -> linen.Module:
     return module
 
 
-def mode_of(module: linen.Module, *, train: bool) -> dict[str, bool]:
+def mode_of(module: linen.Module, *, train: bool) -> dict[str, Any]:
     """The keyword by which this module is told that it trains, if it has one."""
     accepted = inspect.signature(type(module).__call__).parameters
     for name, value in (("train", train), ("training", train), ("deterministic", not train)):

@@ -55,14 +55,14 @@ class NnxPredict:
 
 
 def _states(model: nnx.Module) -> tuple[dict, dict]:
-    _, params, _, rest = nnx.split(model, nnx.Param, nnx.RngState, ...)
+    parts: Any = nnx.split(model, nnx.Param, nnx.RngState, ...)
+    _, params, _, rest = parts
     return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
 
 def _model(build: Callable, params: dict, state: dict, hp: Any, key: Any) -> nnx.Module:
-    graph, old, streams, rest = nnx.split(
-        build(hp, nnx.Rngs(key)), nnx.Param, nnx.RngState, ...
-    )
+    parts: Any = nnx.split(build(hp, nnx.Rngs(key)), nnx.Param, nnx.RngState, ...)
+    graph, old, streams, rest = parts
     nnx.replace_by_pure_dict(old, params)
     nnx.replace_by_pure_dict(rest, state)
     return nnx.merge(graph, old, streams, rest)

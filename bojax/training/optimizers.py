@@ -154,5 +154,5 @@ def _picker(names: Sequence[str], code: Any) -> Callable:
 
 
 def _part(like: Any, pairs: Any, i: int) -> Any:
-    structure = jax.tree.structure(like)
+    structure: Any = jax.tree.structure(like)
     return structure.unflatten([pair[i] for pair in structure.flatten_up_to(pairs)])

@@ -147,7 +147,8 @@ def train_member(
 
         carry = ((member.params, member.state, member.optimizer), jnp.zeros((), jnp.float32))
         inner, total = jax.lax.fori_loop(0, steps, step_body, carry)
-        return Member(*inner, total / examples)
+        params, state, optimizer = inner
+        return Member(params, state, optimizer, total / examples)
 
     return jax.lax.fori_loop(0, epochs, epoch_body, member)
 

@@ -60,7 +60,7 @@ def reports_of(
     """Columns `[N]` as reports; FAILED where a metric is not finite."""
     names = list(table)
     columns = np.stack([table[name] for name in names], axis=1).astype(np.float64)
-    finite = np.isfinite(columns).all(axis=1)
+    finite: Any = np.isfinite(columns).all(axis=1)
     return [
         Report(
             trial=trial,

@@ -86,7 +86,8 @@ class Solo:
                 order, self.hp, self.arrays,
             )  # fmt: skip
             total += float(loss) * float(weight)
-        self.member = pop.Member(*carry, np.float32(total / self.examples))
+        params, state, optimizer = carry
+        self.member = pop.Member(params, state, optimizer, np.float32(total / self.examples))
 
     def evaluate(self) -> dict[str, float]:
         """Every metric on the validation part, and `train_loss`."""

@@ -29,11 +29,12 @@ check: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target build/installed build/wheel/*.whl
 	cd build/installed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p bojax
 
-# Each script prints its table and the command that makes it again.
+# Each script prints its table and the command that makes it again; the page comes last.
 bench: $(READY)
-	@set -e; for script in benchmarks/*.py; do \
-		[ -e "$$script" ] || { echo "no benchmarks yet"; break; }; \
+	@set -e; for script in $$(ls benchmarks/*.py | grep -v -e make_page -e kills); do \
 		echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/kills.py --folder build/kills
+	$(BIN)/python benchmarks/make_page.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

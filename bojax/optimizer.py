@@ -193,14 +193,15 @@ class Optimizer:
         Raises:
             TrialError: nothing finished yet.
         """
-        done = [t for t in self._trials if t.status == Status.DONE and t.values is not None]
-        if self.space.fidelity is not None and done:
-            largest = max(t.fidelity or 0.0 for t in done)
-            done = [t for t in done if t.fidelity == largest]
-        if not done:
-            raise TrialError("best: no trial has a value yet; tell one first.")
         sign = 1.0 if self.direction == "minimize" else -1.0
-        return min(done, key=lambda t: (sign * t.value, t.id))
+        ranked = [
+            (-(t.fidelity or 0.0), sign * t.values[0], t.id)
+            for t in self._trials
+            if t.status == Status.DONE and t.values is not None
+        ]
+        if not ranked:
+            raise TrialError("best: no trial has a value yet; tell one first.")
+        return self._trials[min(ranked)[2]]
 
     @property
     def trials(self) -> list[Trial]:
@@ -291,16 +292,16 @@ class Optimizer:
                 )
             given[self.space.names.index(name)] = self.space.column_row(name, value)
         if fidelity is not None:
-            column = self._fidelity_column()
-            given[column] = self.space.column_row(self.space.fidelity, fidelity)
+            column, name = self._fidelity()
+            given[column] = self.space.column_row(name, fidelity)
         return given
 
-    def _fidelity_column(self) -> int:
+    def _fidelity(self) -> tuple[int, str]:
         if self.space.fidelity is None:
             raise ConfigError(
                 "fidelity: this space has none; name it: bojax.Space(..., fidelity='epochs')."
             )
-        return self.space.names.index(self.space.fidelity)
+        return self.space.names.index(self.space.fidelity), self.space.fidelity
 
     def _check(self, which, value, variance, cost, fidelity, metrics, status) -> _Checked:
         value = _number("value", value)
@@ -325,8 +326,8 @@ class Optimizer:
             trial = self._known(which)
             row = np.array(self._trials[trial].row)
         if fidelity is not None:
-            column = self._fidelity_column()
-            row[column] = self.space.column_row(self.space.fidelity, fidelity)
+            column, name = self._fidelity()
+            row[column] = self.space.column_row(name, fidelity)
         if trial is not None:
             line = self._session.find(trial, row)
             settled = (Status.DONE, Status.FAILED, Status.STOPPED)
@@ -402,7 +403,7 @@ class Optimizer:
         session = self._session
         history = type(session.history)(*(leaf[: session.lines] for leaf in session.history))
         told = np.flatnonzero((history.trial == trial.id) & (history.status != Status.PENDING))
-        told = told[np.argsort(history.rows[told, self._fidelity_column()])]
+        told = told[np.argsort(history.rows[told, self._fidelity()[0]])]
         done = told[history.status[told] == Status.DONE]
         last, sign = told[-1], 1.0 if self.direction == "minimize" else -1.0
         return replace(

@@ -17,7 +17,7 @@ from typing import Any
 from bojax.configuration import cores
 from bojax.coordinate import Coordinator, Event
 from bojax.errors import ConfigError, StoreError
-from bojax.history import Run, Trial
+from bojax.history import Report, Run, Trial
 from bojax.schedulers import by_name as scheduler_by_name
 from bojax.space import Space
 from bojax.store import open_store
@@ -231,6 +231,7 @@ class Sweep:
             coordinator.run()
             return Result(
                 trials=tuple(coordinator.trials),
+                reports=tuple(coordinator.reports),
                 best=coordinator.best,
                 metric=self.metric,
                 direction=self.direction,
@@ -349,6 +350,7 @@ class Result:
 
     Attributes:
         trials: every :class:`Trial`, its `curve` a learning curve.
+        reports: every :class:`~bojax.history.Report`, in the order they came.
         best: the one of best validation metric at the largest budget; None if all failed.
         metric, direction: what "best" means.
         spent: epochs trained, all members together.
@@ -366,6 +368,7 @@ class Result:
     """
 
     trials: tuple[Trial, ...]
+    reports: tuple[Report, ...]
     best: Trial | None
     metric: str
     direction: str

@@ -43,7 +43,7 @@ SPACE = bojax.Space(
         "learning_rate": bojax.Float(1e-4, 1e-1, log=True),
         "weight_decay": bojax.Float(1e-6, 1e-1, log=True),
         "dropout": bojax.Float(0.0, 0.5),
-        "width": bojax.Int(16, 128, log=True),
+        "width": bojax.Int(20, 128, log=True),
         "depth": bojax.Int(1, 3),
         "batch_size": bojax.Ordinal([32, 64]),
         "optimizer": bojax.Categorical(OPTIMIZERS),

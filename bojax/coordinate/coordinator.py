@@ -51,6 +51,26 @@ class Coordinator:
     Attributes:
         trials: all :class:`~bojax.history.Trial` records so far, by number.
         best: the finished trial of best metric at the largest budget so far, or None.
+
+    Example:
+        >>> import bojax
+        >>> from bojax.coordinate import Coordinator
+        >>> from bojax.history import Report
+        >>> class Bowl:  # an executor: anything that turns jobs into reports
+        ...     kept = ()
+        ...     def run(self, jobs, configs):
+        ...         return [Report(j.trial, j.stop, {"loss": configs[j.trial]["x"] ** 2})
+        ...                 for j in jobs]
+        ...     def keep(self, trials):
+        ...         pass
+        >>> coordinator = Coordinator(
+        ...     bojax.Space({"x": bojax.Float(-1, 1)}).with_fidelity("epochs", 1, 3),
+        ...     bojax.strategies.random(),
+        ...     bojax.schedulers.successive_halving(max_budget=3, trials=3),
+        ...     Bowl(), metric="loss")
+        >>> coordinator.run()
+        >>> coordinator.spent, coordinator.best.fidelity
+        (5.0, 3.0)
     """
 
     def __init__(
@@ -156,13 +176,14 @@ class Coordinator:
             return jobs
         begun = len(self.trials)
         for config in self._first[begun : begun + len(new)]:
-            self._open(self.space.encode(config), "default", None)
+            self._open(self.space.encode(config), config, "default", None)
         left = begun + len(new) - len(self.trials)
         if left and not self.exhausted:
             for job in new[: len(new) - left]:  # the strategy is to see them as pending
                 self._pending(job)
+            source = type(self.session.strategy).__name__
             for row, info in self.session.ask(left):
-                self._open(row, type(self.session.strategy).__name__, info)
+                self._open(row, self.space.decode(row), source, info)
         filled = len(self.trials) - begun
         self._emit("asked", trials=filled)
         missing = {job.trial for job in new[filled:]}
@@ -172,11 +193,11 @@ class Coordinator:
             self.scheduler.report(job.trial, job.stop, math.nan, status=Status.FAILED)
         return [job for job in jobs if job.trial not in missing]
 
-    def _open(self, row: np.ndarray, source: str, info: Any) -> None:
+    def _open(self, row: np.ndarray, config: Mapping[str, Any], source: str, info: Any) -> None:
         number = len(self.trials)
         trial = Trial(
             id=number,
-            config=self.space.decode(row),
+            config=dict(config),
             row=row,
             seed=self.seed,
             source=source,

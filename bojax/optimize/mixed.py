@@ -131,8 +131,13 @@ def maximize(
     def round_(index, carry):
         rows, _, best = carry
         first = index == 0
-        near = neighbours(table, jax.random.fold_in(key, index), rows, discrete, size)
-        candidates = jnp.where(first, pool, near.reshape(pool.shape))
+        own_key = jax.random.fold_in(key, index)
+        candidates = jax.lax.cond(
+            first,
+            lambda rows: pool,
+            lambda rows: neighbours(table, own_key, rows, discrete, size).reshape(pool.shape),
+            rows,
+        )
         values = scored(candidates)
         _, top = jax.lax.top_k(values, lanes)
         own = jnp.argmax(values.reshape(lanes, size), axis=1).astype(top.dtype)

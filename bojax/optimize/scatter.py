@@ -41,5 +41,12 @@ def uniforms(key, shape: tuple[int, ...], dtype=None):
 
 
 def normals(key, shape: tuple[int, ...], dtype=None):
-    """Standard normal numbers, by inversion."""
+    """Standard normal numbers, by inversion.
+
+    Example:
+        >>> import jax
+        >>> from bojax.optimize import normals
+        >>> bool(abs(normals(jax.random.key(0), (1000,)).std() - 1) < 0.1)
+        True
+    """
     return jax.scipy.special.ndtri(uniforms(key, shape, dtype))

@@ -181,7 +181,9 @@ def snap(table: SpaceTable, rows, xp=jnp):
     natural = low + unit * width
     natural = xp.where(table.log, xp.exp(xp.where(table.log, natural, 0.0)), natural)
     step = xp.where(table.step > 0, table.step, 1.0)
-    value = xp.clip(first + xp.round((natural - first) / step) * step, first, last)
+    # The index is clipped, not the value: first + k step and exp(high) differ in the last bit.
+    index = xp.clip(xp.round((natural - first) / step), 0.0, xp.round((last - first) / step))
+    value = first + index * step
     scaled = xp.where(table.log, xp.log(xp.where(table.log, value, 1.0)), value)
     integer = xp.clip((scaled - low) / width, 0.0, 1.0)
     out = xp.where(table.kind == REAL, unit, 0.0)

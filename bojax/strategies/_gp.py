@@ -85,8 +85,8 @@ class GPStrategy:
                 "gp: one objective and no black-box constraints are supported so far, got "
                 f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
             )
-        theta = jnp.zeros(2 * table.columns + 1, jnp.result_type(float))
-        return State(table, jnp.zeros((), jnp.int32), theta, jnp.zeros((), jnp.int32))
+        theta = np.zeros(2 * table.columns + 1, jnp.result_type(float))
+        return State(table, np.int32(0), theta, np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):
         """`q` rows: the design's, or the greedy maximisers of log EI.
@@ -116,9 +116,9 @@ class GPStrategy:
     # ------------------------------------------------------------------ the three stages
 
     def designs(self, state: State, history: History, xp):
-        """Whether the next batch comes from the design: too few asked, or too few told."""
-        told = xp.sum(_told(history, xp))
-        return (state.asked < self.initial) | (told < 2)
+        """Whether the next batch comes from the design: too little asked or told to model."""
+        told = xp.sum(_told(history, xp), dtype=xp.int32)
+        return ((state.asked < self.initial) & (told < self.initial)) | (told < 2)
 
     def design(self, state: State, history: History, key, q, given, wanted):
         """The next points of the centred Sobol design."""
@@ -186,7 +186,12 @@ class GPStrategy:
                 lanes=self.lanes,
             )
             line = n + i
-            fantasy = fantasy.append(line, found.row, _draws(own, fantasies, dtype))
+            fantasy = jax.lax.cond(
+                i + 1 < wanted,  # nobody looks at the last one's factors
+                lambda f: f.append(line, found.row, _draws(own, fantasies, dtype)),
+                lambda f: f,
+                fantasy,
+            )
             taken = protocol.Taken(
                 taken.rows.at[line].set(found.row), taken.mask.at[line].set(found.valid)
             )

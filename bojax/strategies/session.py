@@ -118,7 +118,7 @@ class Session:
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
         rows = self.space.canonical(rows)
         taken = {self._identity(row) for row in self._present_rows()}
-        found = []
+        found: list[tuple[np.ndarray, dict]] = []
         for row, ok, sample, tag in zip(rows, valid, raw, tags, strict=True):
             if not ok or self._identity(row) in taken:
                 row = self._unseen(taken, given, len(self._present_rows()) + len(found))
@@ -131,8 +131,7 @@ class Session:
     def _unseen(self, taken: set[bytes], given: np.ndarray, number: int) -> np.ndarray | None:
         """A row nobody was given yet, drawn evenly from what is left; None if nothing is."""
         rng = np.random.default_rng([self.seed % 2**64, number])
-        if self._enumerable():
-            rows = self.space.every_row(MOST_CELLS, given)
+        if (rows := self.space.every_row(MOST_CELLS, given)) is not None:
             left = [row for row in rows if self._identity(row) not in taken]
             if left:
                 return left[rng.integers(len(left))]
@@ -147,9 +146,6 @@ class Session:
                 if self._identity(row) not in taken:
                     return row
         return None
-
-    def _enumerable(self) -> bool:
-        return self.space.size <= MOST_CELLS
 
     # ------------------------------------------------------------------ telling
 

@@ -48,16 +48,19 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
         length_scale, gap: `[D]`, the l and g of the formula.
     """
     dtype = x.coordinate.dtype
-    inverse = 1.0 / length_scale
-    limit = jnp.where(x.kind == CATEGORY, inverse**2, jnp.inf).astype(dtype)
+    # Subtracted before they are scaled: in a compiled program x / l - x / l is a fused
+    # multiply-add and no zero, which Matern 1/2, with its kink there, turns into nonsense.
+    weights = length_scale**-2
+    limit = jnp.where(x.kind == CATEGORY, 1.0, jnp.inf).astype(dtype)
 
     def block(total, columns):
-        xs, zs, cap = columns
+        xs, zs, weight, cap = columns
         for k in range(xs.shape[0]):
-            total = total + jnp.minimum((xs[k][:, None] - zs[k][None, :]) ** 2, cap[k])
+            apart = jnp.minimum((xs[k][:, None] - zs[k][None, :]) ** 2, cap[k])
+            total = total + apart * weight[k]
         return total
 
-    parts = ((x.coordinate * inverse).T, (z.coordinate * inverse).T, limit)
+    parts = (x.coordinate.T, z.coordinate.T, weights, limit)
     d = limit.shape[0]
     # Activity is 0 or 1: |a - a'| = a (1 - a') + (1 - a) a', sums of positive terms, exact
     # as matrix products, and nothing where every column always exists.

@@ -214,8 +214,7 @@ def test_every_option_changes_the_fit():
     data = Data(rows, np.sin(25 * rows[:, 0]) + 0.5 * rng.normal(size=12))
     usual = fitted(data)[1]
     assert not np.array_equal(usual.theta, fitted(data, kernel="rbf")[1].theta)
-    assert usual.evaluations > fitted(data, screened=2, kept=2)[1].evaluations
-    assert usual.evaluations > fitted(data, kept=0)[1].evaluations
+    assert usual.evaluations > fitted(data, screened=0, kept=0)[1].evaluations
     warm = gp().fit(jax.random.key(0), data, warm=usual.theta)[1]
     assert warm.evaluations < usual.evaluations
     assert warm.objective <= usual.objective + 1e-3

@@ -95,14 +95,18 @@ def test_the_likelihood_is_a_multivariate_normal():
     """SciPy's density, at the profiled mean, and nothing lower at any other mean."""
     surrogate, data = GP(), data_of(False)
     theta = theta_of(1)
-    with jax.enable_x64(True):
+
+    @jax.jit
+    def everything(data, theta):
         evidence, _, _ = surrogate.evidence(data)
         made = surrogate.make_kernel(data, evidence)
-        value, _ = objective.value_and_gradient(jnp.asarray(theta), made, evidence)
-        gram = np.asarray(made.with_scales(theta[:D], theta[D : 2 * D]).gram(data.rows, data.rows))
-        prior = np.asarray(made.length_scale.prior.log_density(theta[:D])).sum()
-        prior += float(objective.NOISE.log_density(theta[-1]))
-    standard = np.asarray(evidence.values)
+        value, _ = objective.value_and_gradient(theta, made, evidence)
+        gram = made.with_scales(theta[:D], theta[D : 2 * D]).gram(data.rows, data.rows)
+        prior = made.length_scale.prior.log_density(theta[:D]).sum()
+        return value, gram, prior + objective.NOISE.log_density(theta[-1]), evidence.values
+
+    with jax.enable_x64(True):
+        value, gram, prior, standard = map(np.asarray, everything(data, theta))
     noise = np.exp(theta[-1]) / data.count + data.variance / data.values.var(ddof=1)
     covariance = gram + np.diag(noise)
 
@@ -145,15 +149,16 @@ def test_padding_and_masked_lines_change_nothing():
         np.arange(N + extra) < N,
         MIXED.table,
     )
-    theta = theta_of(4)
-    results = []
+
+    @jax.jit
+    def everything(data, theta):
+        evidence, shift, scale = surrogate.evidence(data)
+        made = surrogate.make_kernel(data, evidence)
+        return (*objective.value_and_gradient(theta, made, evidence), shift, scale)
+
     with jax.enable_x64(True):
-        for each in (data, larger):
-            evidence, shift, scale = surrogate.evidence(each)
-            made = surrogate.make_kernel(each, evidence)
-            results.append(
-                (*objective.value_and_gradient(jnp.asarray(theta), made, evidence), shift, scale)
-            )
+        results = [everything(each, theta_of(4)) for each in (data, larger)]
+        results = jax.tree.map(np.asarray, results)
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 

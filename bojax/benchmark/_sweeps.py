@@ -74,7 +74,8 @@ class Comparison:
 
     def values(self, method: str) -> list[float]:
         """The method's value on each split, in order."""
-        return [row.value for row in sorted(self.rows, key=lambda r: r.split) if row.method == method]
+        rows = sorted(self.rows, key=lambda row: row.split)
+        return [row.value for row in rows if row.method == method]
 
     def mean(self, method: str, *, level: float = 0.95) -> Interval:
         """Mean over splits with its t interval."""

@@ -57,7 +57,8 @@ def test_the_value_is_the_metric_on_the_validation_part(small):
     outputs = result.predict(data._raw[data.validation])
     log_p = outputs - np.log(np.exp(outputs).sum(axis=1, keepdims=True))
     labels = data.y[data.validation]
-    assert result.best.value == pytest.approx(-log_p[np.arange(len(labels)), labels].mean(), rel=1e-5)
+    loss = -log_p[np.arange(len(labels)), labels].mean()
+    assert result.best.value == pytest.approx(loss, rel=1e-5)
 
 
 def test_maximize_takes_the_largest(small):
@@ -195,10 +196,12 @@ def test_another_sweep_is_not_resumed_into_a_run(small, tmp_path):
 def test_a_store_in_use_is_refused_before_anything_is_trained(small, tmp_path):
     store = tmp_path / "a.db"
     small(store=store).run(trials=3)
-    with open_store(store) as opened, opened.acquire("main"):
-        # The lease of this very process counts until it is released.
-        with pytest.raises(bojax.StoreInUse, match="main"):
-            small(store=store).continue_run(trials=3)
+    with (
+        open_store(store) as opened,
+        opened.acquire("main"),  # that of this very process counts until it is released
+        pytest.raises(bojax.StoreInUse, match="main"),
+    ):
+        small(store=store).continue_run(trials=3)
 
 
 def test_several_runs_share_a_store(small, tmp_path):

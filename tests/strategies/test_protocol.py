@@ -139,7 +139,7 @@ def test_every_setting_of_the_model_changes_what_is_suggested():
     values = [float(np.sin(40 * sum(config.values())) + config["a"] ** 8) for config in known]
 
     def suggested(**settings):
-        base = {"candidates": 24, "local": 8, "fantasies": 4, "lanes": 4, "initial": 2}
+        base = {"candidates": 8, "local": 8, "fantasies": 4, "lanes": 4, "initial": 2}
         opt = bojax.Optimizer(space, strategy=bojax.strategies.gp(**base | settings))
         opt.ask(2)  # the design
         opt.tell(known, values)
@@ -150,10 +150,10 @@ def test_every_setting_of_the_model_changes_what_is_suggested():
         {"warp": "none"},
         {"kernel": "matern12"},
         {"fantasies": 2},
-        {"local": 16},
-        {"candidates": 32},
+        {"local": 56},
+        {"candidates": 56},
         {"lanes": 2},
-        {"initial": 5},
+        {"initial": 20},
     ):
         assert suggested(**change) != usual, change
 

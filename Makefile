@@ -14,7 +14,7 @@ demo: $(READY)
 
 # Minutes: the fast tests and every example in the documentation strings.
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-all: $(READY)
 	$(BIN)/pytest -m ""

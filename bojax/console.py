@@ -102,8 +102,10 @@ class Console:
             table.add_row(method, str(rows[0].trials), f"{rows[0].spent:g}", mean, gain, wins)
         self.rich.print(table)
         if several:
-            self.line(f"{len(comparison.values('bojax'))} paired splits; the mean's interval is "
-                      "Student's, the difference's a bootstrap over pairs.")
+            self.line(
+                f"{len(comparison.values('bojax'))} paired splits; the mean's interval is "
+                "Student's, the difference's a bootstrap over pairs."
+            )
 
     def test(self, result: Any) -> None:
         """The test score of the first split's winner, once."""

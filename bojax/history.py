@@ -148,9 +148,7 @@ def grow(history: History, capacity: int) -> History:
     old, columns = history.rows.shape
     if capacity < old:
         raise ValueError(f"grow: capacity {capacity} is below the present {old}.")
-    larger = empty_history(
-        capacity, columns, history.values.shape[1], history.constraints.shape[1]
-    )
+    larger = empty_history(capacity, columns, history.values.shape[1], history.constraints.shape[1])
     for new, present in zip(larger, history, strict=True):
         new[:old] = present
     return larger

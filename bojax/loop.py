@@ -26,7 +26,7 @@ class Problem:
 
     Attributes:
         table: the space, a :class:`~bojax.space.SpaceTable`.
-        evaluate: `(data, key, rows[q, D]) -> values[q]` or `[q, M]`; pure. Rows are
+        evaluate: `(data, key, rows[q, D]) -> values[q]`; pure. Rows are
             canonical, in the unit cube. NaN is a failed evaluation.
         data: whatever `evaluate` needs, a pytree of arrays.
         optimum: the least value there is, NaN if unknown.
@@ -94,9 +94,7 @@ def run(
     dtype = jnp.result_type(float)
     capacity = capacity_for(evaluations)
     blank = empty_history(capacity, columns)
-    history = History(
-        *(jnp.asarray(x, dtype if x.dtype.kind == "f" else x.dtype) for x in blank)
-    )
+    history = History(*(jnp.asarray(x, dtype if x.dtype.kind == "f" else x.dtype) for x in blank))
     state = strategy.init(table, Sizes(evaluations=evaluations))
     noise_key = jax.random.fold_in(key, 2**28)
 
@@ -107,6 +105,9 @@ def run(
         values = problem.evaluate(problem.data, jax.random.fold_in(noise_key, start), rows)
         values = jnp.asarray(values, dtype).reshape(batch, -1)
         usable = jnp.all(jnp.isfinite(values), axis=1) & info.valid
+        # A row that was suggested although it is taken says nothing new, nor that it failed.
+        status = jnp.where(usable, Status.DONE, Status.FAILED)
+        status = jnp.where(info.valid, status, Status.STALE)
         number = jnp.arange(batch, dtype=jnp.int32)
         # Rows beyond `wanted` go to a line outside, which scatter drops.
         line = jnp.where(number < wanted, start + number, capacity)
@@ -118,7 +119,7 @@ def run(
             trial=put(history.trial, line),
             rows=put(history.rows, rows),
             values=put(history.values, jnp.where(usable[:, None], values, jnp.nan)),
-            status=put(history.status, jnp.where(usable, Status.DONE, Status.FAILED)),
+            status=put(history.status, status),
             tag=put(history.tag, info.tag),
             raw=put(history.raw, info.raw),
         )

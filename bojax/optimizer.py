@@ -79,8 +79,13 @@ class Optimizer:
 
     # ------------------------------------------------------------------ ask
 
-    def ask(self, q: int | None = None, *, fidelity: float | None = None,
-            context: Mapping[str, Any] | None = None) -> Any:
+    def ask(
+        self,
+        q: int | None = None,
+        *,
+        fidelity: float | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any:
         """The next trial, or a list of `q` of them.
 
         Args:
@@ -243,8 +248,13 @@ class Optimizer:
         os.replace(file.name, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, strategy: Any = None,
-             callbacks: Sequence[Callable[[str, Trial], None]] = ()) -> Optimizer:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        strategy: Any = None,
+        callbacks: Sequence[Callable[[str, Trial], None]] = (),
+    ) -> Optimizer:
         """The optimizer that :meth:`save` wrote; it continues the same run, to the bit.
 
         Args:
@@ -341,9 +351,7 @@ class Optimizer:
     def _known(self, which: Any) -> int:
         number = which.id if isinstance(which, Trial) else which
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-            raise TrialError(
-                f"tell: expected a Trial, its id or a config dict, got {which!r}."
-            )
+            raise TrialError(f"tell: expected a Trial, its id or a config dict, got {which!r}.")
         if not 0 <= number < len(self._trials):
             known = (
                 f"ids so far are 0..{len(self._trials) - 1}"
@@ -379,8 +387,10 @@ class Optimizer:
             variance=report.variance,
             cost=report.cost,
         )
-        point = (budget if budget is not None else math.nan, {"value": report.value,
-                                                               **report.metrics})
+        point = (
+            budget if budget is not None else math.nan,
+            {"value": report.value, **report.metrics},
+        )
         curve = trial.curve
         if budget is not None or report.metrics:
             curve = (*curve, point)

@@ -97,9 +97,7 @@ class Sweep:
         if not isinstance(space, Space):
             space = Space(space)
         if direction not in ("minimize", "maximize"):
-            raise ValueError(
-                f"direction: expected 'minimize' or 'maximize', got {direction!r}."
-            )
+            raise ValueError(f"direction: expected 'minimize' or 'maximize', got {direction!r}.")
         self.task, self.space, self.data = task, space, data
         self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
         self.strategy = by_name(strategy)
@@ -294,8 +292,9 @@ class Sweep:
                     versions=versions(),
                     hardware={"machine": platform.machine(), "cores": cores()},
                     started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                    command=shlex.join(Path(a).name if i == 0 else a
-                                       for i, a in enumerate(sys.argv)),
+                    command=shlex.join(
+                        Path(a).name if i == 0 else a for i, a in enumerate(sys.argv)
+                    ),
                     settings=settings,
                 )
             )
@@ -441,8 +440,11 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     names = ("jax", "jaxlib", "numpy", "flax", "optax", "sqlalchemy")
-    return {"bojax": version("bojax"), "python": platform.python_version(),
-            **{name: version(name) for name in names}}
+    return {
+        "bojax": version("bojax"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
 
 
 def _scheduler_settings(name: str, **settings: Any) -> dict[str, Any]:

@@ -87,9 +87,7 @@ TASK = bojax.Task.linen(build, optimizer=optimizer, padded=["width"])
 def sweep(**settings):
     """The sweep; `settings` are those the command line adds (store, seed, callbacks, ...)."""
     x, y = load_digits(return_X_y=True)
-    data = bojax.ArrayData(
-        x, y, split=bojax.Holdout(validation=0.2, test=0.2), normalize=True
-    )
+    data = bojax.ArrayData(x, y, split=bojax.Holdout(validation=0.2, test=0.2), normalize=True)
     options = {
         "data": data,
         "metric": "loss",

@@ -169,5 +169,3 @@ def _row(split: int, method: str, result: Result) -> Row:
         compile_seconds=result.compile_seconds,
         config={} if best is None else best.config,
     )
-
-

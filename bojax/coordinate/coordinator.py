@@ -261,9 +261,7 @@ class Coordinator:
             trial = self.trials[number]
             if decision.action == "stop" and trial.status != Status.FAILED:
                 over = trial.fidelity == largest
-                self.trials[number] = replace(
-                    trial, status=Status.DONE if over else Status.STOPPED
-                )
+                self.trials[number] = replace(trial, status=Status.DONE if over else Status.STOPPED)
         return [latest[number] for number in sorted(latest)]
 
     @property

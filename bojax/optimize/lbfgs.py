@@ -106,7 +106,7 @@ def minimize(
         moved = state.trial - state.x
         slope = jnp.where(moved != 0, state.gradient * moved, 0.0).sum()
         first = state.evaluations == 0
-        accept = finite & (first | (value <= state.value + ARMIJO * slope))
+        accept = finite & (first | (value <= state.value + ARMIJO * jnp.minimum(slope, 0.0)))
 
         accepted = _accept(state, value, gradient, moved, first)
         direction = _direction(accepted, low, high, largest_move)

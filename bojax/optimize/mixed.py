@@ -143,8 +143,12 @@ def maximize(
         own = jnp.argmax(values.reshape(lanes, size), axis=1).astype(top.dtype)
         chosen = jnp.where(first, top, own + size * jnp.arange(lanes, dtype=top.dtype))
         leader = jnp.argmax(values)
-        best = _better(best, Found(candidates[leader], values[leader], candidates[leader],
-                                   values[leader] > -jnp.inf))
+        best = _better(
+            best,
+            Found(
+                candidates[leader], values[leader], candidates[leader], values[leader] > -jnp.inf
+            ),
+        )
         raw, height = climb(candidates[chosen], first)
         return raw, height, best
 

@@ -163,6 +163,4 @@ def check_names(config: Mapping[str, Any], names: Sequence[str]) -> None:
     for name in config:
         if name not in names:
             expected = ", ".join(names)
-            raise ConfigError(
-                f"{name}: not a parameter of this space; expected one of {expected}."
-            )
+            raise ConfigError(f"{name}: not a parameter of this space; expected one of {expected}.")

@@ -167,8 +167,9 @@ class Space:
         for column, parameter in enumerate(self.parameters.values()):
             if isinstance(parameter, Float) and parameter.step is None:
                 rows[..., column] = codec.on_grid(parameter, rows[..., column])
-        return np.where(tables.active(self.table, rows, np) & self.table.used, rows,
-                        self.table.default)
+        return np.where(
+            tables.active(self.table, rows, np) & self.table.used, rows, self.table.default
+        )
 
     def active(self, rows: np.ndarray) -> np.ndarray:
         """Which parameters exist for rows, `[..., len(names)]` bool."""
@@ -328,8 +329,9 @@ class Space:
             raise SpaceError("Space: every parameter is fidelity or context; nothing to choose.")
 
     def _compile(self) -> SpaceTable:
-        widest = max((len(p.choices) for p in self.parameters.values() if hasattr(p, "choices")),
-                     default=0)
+        widest = max(
+            (len(p.choices) for p in self.parameters.values() if hasattr(p, "choices")), default=0
+        )
         clauses = max(map(len, self._clauses))
         literals = max((len(c) for cs in self._clauses for c in cs), default=0)
         arrays = tables.empty_table(
@@ -502,10 +504,6 @@ def _described(space: Space) -> tuple:
             ],
             clauses,
         )
-        for (name, parameter), clauses in zip(
-            space.parameters.items(), space._clauses, strict=True
-        )
+        for (name, parameter), clauses in zip(space.parameters.items(), space._clauses, strict=True)
     ]
     return parameters, space.fidelity, space.context
-
-

@@ -324,8 +324,6 @@ def empty_table(columns: int, clauses: int, literals: int, choices: int) -> dict
     }
 
 
-
-
 def move(table: SpaceTable, rows, steps, xp=jnp):
     """Discrete columns moved by whole cells, clipped at the ends; categories go round.
 

@@ -236,7 +236,10 @@ class GPStrategy:
         share = jnp.maximum(draws[:, 1:2], 1.0 / used)
         fresh = tables.from_unit(table, jnp.mod(draws[:, 2:] / share, 1.0))
         near = jnp.where(table.kind == tables.CATEGORY, fresh, leader + spread * noise)
-        local = jnp.where(draws[:, 2:] < share, near, leader)
+        # The column of the least draw moves in any case: a copy of the incumbent is no candidate.
+        least = jnp.min(jnp.where(table.used, draws[:, 2:], 1.0), axis=1, keepdims=True)
+        moves = (draws[:, 2:] < share) | (draws[:, 2:] == least)
+        local = jnp.where(moves, near, leader)
         pool = jnp.concatenate([tables.from_unit(table, wide), local])
         size = pool.shape[0]
         cells = tables.cells(table)
@@ -389,6 +392,4 @@ def _suggest_program(
     strategy, state, posterior, history, bits, q, given, wanted, fantasies, pending
 ):
     key = jax.random.wrap_key_data(bits)
-    return strategy.suggest(
-        state, posterior, history, key, q, given, wanted, fantasies, pending
-    )
+    return strategy.suggest(state, posterior, history, key, q, given, wanted, fantasies, pending)

@@ -69,4 +69,3 @@ def random() -> Random:
         ['x']
     """
     return Random()
-

@@ -233,8 +233,9 @@ class Session:
         self._scratched += len(rows)
 
     def _unscratch(self) -> None:
-        blank = empty_history(1, self.space.table.columns, self.sizes.objectives,
-                              self.sizes.constraints)
+        blank = empty_history(
+            1, self.space.table.columns, self.sizes.objectives, self.sizes.constraints
+        )
         for line in range(self.lines, self.lines + self._scratched):
             for leaf, empty in zip(self.history, blank, strict=True):
                 leaf[line] = empty[0]
@@ -247,8 +248,7 @@ class Session:
         return {
             "schema": SCHEMA,
             "history": {
-                name: _packed(leaf)
-                for name, leaf in zip(History._fields, self.used(), strict=True)
+                name: _packed(leaf) for name, leaf in zip(History._fields, self.used(), strict=True)
             },
             "state": self.save_state(),
         }

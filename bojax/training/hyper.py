@@ -261,9 +261,7 @@ class Schema:
     @property
     def key(self) -> tuple:
         """What the shape of `hp` depends on, apart from static values and ceilings."""
-        return tuple(
-            (c.name, c.kind, tuple(map(choice_key, c.choices))) for c in self.parameters
-        )
+        return tuple((c.name, c.kind, tuple(map(choice_key, c.choices))) for c in self.parameters)
 
     def columns(self, configs: Sequence[Mapping]) -> tuple[dict, dict]:
         """Traced values and activity: two dicts of name -> `[N]` array.

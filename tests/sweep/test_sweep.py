@@ -66,9 +66,10 @@ def test_maximize_takes_the_largest(small):
     finished = [t for t in result.trials if t.fidelity == 9]
     assert result.best.value == max(t.value for t in finished)
     at_first = {t.id: t.curve[0][1]["accuracy"] for t in result.trials}
-    assert min(at_first[t.id] for t in result.trials if len(t.curve) > 1) >= sorted(
-        at_first.values()
-    )[-3]
+    assert (
+        min(at_first[t.id] for t in result.trials if len(t.curve) > 1)
+        >= sorted(at_first.values())[-3]
+    )
 
 
 def test_same_seed_same_run_and_another_seed_another(small, table):
@@ -88,8 +89,13 @@ def test_the_default_is_trial_zero(small):
 def test_eta_and_min_budget_and_scheduler_change_the_plan(small):
     plans = {
         str(small(**settings).plan(12))
-        for settings in ({}, {"eta": 2}, {"min_budget": 3}, {"scheduler": "full_budget"},
-                         {"bracket": 4})
+        for settings in (
+            {},
+            {"eta": 2},
+            {"min_budget": 3},
+            {"scheduler": "full_budget"},
+            {"bracket": 4},
+        )
     }
     assert len(plans) == 5
 

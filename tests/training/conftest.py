@@ -83,9 +83,7 @@ def executor(**settings):
     return LocalExecutor(task, SPACE, settings.pop("data", None) or data(), **given | settings)
 
 
-TINY = bojax.Space(
-    {"lr": bojax.Float(1e-3, 1.0, log=True), "batch_size": bojax.Ordinal([16, 32])}
-)
+TINY = bojax.Space({"lr": bojax.Float(1e-3, 1.0, log=True), "batch_size": bojax.Ordinal([16, 32])})
 
 
 def tiny(**settings):

@@ -67,9 +67,7 @@ def test_masked_width_and_depth_equal_the_narrow_shallow_model(name, layer_norm)
     wide, wide_losses = trained(padded, before, optimizer)
     thin, thin_losses = trained(true, narrow(before), optimizer)
     np.testing.assert_allclose(wide_losses, thin_losses, atol=2.6e-6)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=2.6e-6), narrow(wide), thin
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2.6e-6), narrow(wide), thin)
     assert float(wide_losses[0]) != float(wide_losses[-1])
     kernel = np.asarray(wide["hidden_1"]["kernel"])
     assert kernel[:WIDTH, :WIDTH].all()

@@ -127,9 +127,7 @@ def test_layouts_hold_every_job_once_in_chunks_of_one_length(epochs, chunk, chun
 
 
 def test_a_plan_counts_buckets_and_prints_them():
-    task = bojax.Task(
-        *[lambda *a: None] * 4, static=["act"], padded=["width"], batch_size="depth"
-    )
+    task = bojax.Task(*[lambda *a: None] * 4, static=["act"], padded=["width"], batch_size="depth")
     configs = {i: CONFIG | {"width": w, "depth": d} for i, (w, d) in enumerate(
         [(20, 1), (30, 1), (31, 2), (60, 1)])}  # fmt: skip
     plan = Plan.of(task, SPACE, configs, devices=2, chunk=4, slots=10)

@@ -119,9 +119,11 @@ def fit(key, kernel, evidence: Evidence, warm, full, *, screened: int, kept: int
     room = screened + tail
 
     def work(i, search: _Search) -> _Search:
-        ranked = jnp.argsort(jnp.where(jnp.isfinite(search.values), search.values, jnp.inf)[
-            :screened
-        ]) if screened else jnp.zeros(1, jnp.int32)
+        ranked = (
+            jnp.argsort(jnp.where(jnp.isfinite(search.values), search.values, jnp.inf)[:screened])
+            if screened
+            else jnp.zeros(1, jnp.int32)
+        )
         again = ranked[jnp.clip(i - screened - 2, 0, max(screened - 1, 0))]
         start = starts[jnp.where(i < screened + 2, i, again)]
         result = minimize(

@@ -191,9 +191,7 @@ def _padded(data: Data) -> Data:
     n, d = rows.shape
     values = np.asarray(data.values, float)
     if values.shape != (n,):
-        raise DataError(
-            f"values: expected one a row, shape ({n},), got shape {values.shape}."
-        )
+        raise DataError(f"values: expected one a row, shape ({n},), got shape {values.shape}.")
     mask = np.ones(n, bool) if data.mask is None else np.asarray(data.mask, bool)
     variance = np.zeros(n) if data.variance is None else np.asarray(data.variance, float)
     count = np.ones(n) if data.count is None else np.asarray(data.count, float)

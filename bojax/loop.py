@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from bojax.history import History, Status, capacity_for, empty_history
-from bojax.space import SpaceTable
+from bojax.space import Space, SpaceTable
 from bojax.strategies import Sizes
 
 
@@ -29,8 +29,13 @@ class Problem:
         evaluate: `(data, key, rows[q, D]) -> values[q]`; pure. Rows are
             canonical, in the unit cube. NaN is a failed evaluation.
         data: whatever `evaluate` needs, a pytree of arrays.
-        optimum: the least value there is, NaN if unknown.
-        name: for tables and pictures.
+        optimum: the least noise-free value there is, NaN if unknown.
+        name: for tables and pictures; instances of a function share it.
+        space: the :class:`~bojax.space.Space` behind the table, for doors that need
+            configurations with names; None where nobody asks.
+        truth: `(data, rows[q, D]) -> values[q]` without noise; None where `evaluate` has none.
+        reference: the median noise-free value over the space, NaN if unknown. The regret
+            (value - optimum) / (reference - optimum) is 1 for the median random point.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -49,6 +54,24 @@ class Problem:
     data: Any = 0.0
     optimum: Any = float("nan")
     name: str = field(default="problem", metadata={"static": True})
+    space: Space | None = field(default=None, metadata={"static": True})
+    truth: Callable | None = field(default=None, metadata={"static": True})
+    reference: Any = float("nan")
+
+    def noise_free(self, rows) -> Any:
+        """Values of `rows [q, D]` without noise, `[q]`; whatever measures regret looks at these.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> import bojax
+            >>> space = bojax.Space({"x": bojax.Float(-1, 1)})
+            >>> problem = bojax.loop.Problem(space.table, lambda data, key, rows: rows[:, 0])
+            >>> problem.noise_free(jnp.full((1, 4), 0.5)).tolist()
+            [0.5]
+        """
+        if self.truth is not None:
+            return self.truth(self.data, rows)
+        return self.evaluate(self.data, None, rows)
 
 
 def run(

@@ -301,7 +301,9 @@ class Space:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and _described(self) == _described(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        # Equal spaces have equal names; choices may be unhashable, so they take no part.
+        return hash((tuple(self.parameters), self.fidelity))
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name!r}: {parameter!r}" for name, parameter in self.parameters.items())

@@ -1,0 +1,40 @@
+"""Problems with known optima, as data: functions, variants, tables, recorded curves."""
+
+from bojax.benchmark.problems._catalogue import (
+    ackley,
+    branin,
+    conditional,
+    cosine8,
+    function,
+    griewank,
+    hartmann3,
+    hartmann6,
+    instances,
+    levy,
+    michalewicz,
+    mixed,
+    rastrigin,
+    rosenbrock,
+    styblinski_tang,
+)
+from bojax.benchmark.problems._standard import described, standard
+
+__all__ = [
+    "ackley",
+    "branin",
+    "conditional",
+    "cosine8",
+    "described",
+    "function",
+    "griewank",
+    "hartmann3",
+    "hartmann6",
+    "instances",
+    "levy",
+    "michalewicz",
+    "mixed",
+    "rastrigin",
+    "rosenbrock",
+    "standard",
+    "styblinski_tang",
+]

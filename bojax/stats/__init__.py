@@ -1,5 +1,52 @@
 """Statistics of comparisons: intervals, regret, and how good a prediction is. NumPy only."""
 
-from bojax.stats.intervals import Interval, mean_interval, paired_bootstrap, t_quantile
+from bojax.stats.hierarchical import bootstrap_over_problems, win_rate
+from bojax.stats.intervals import (
+    Interval,
+    geometric_ratio,
+    mean_interval,
+    paired_bootstrap,
+    t_quantile,
+)
+from bojax.stats.predictive import (
+    calibration_error,
+    coverage,
+    crps,
+    log_predictive_density,
+    normalised_rmse,
+    rmse,
+)
+from bojax.stats.regret import (
+    TARGETS,
+    best_so_far,
+    hit_fraction,
+    log_regret,
+    log_regret_area,
+    normalised_regret,
+    ranks,
+    time_to_target,
+)
 
-__all__ = ["Interval", "mean_interval", "paired_bootstrap", "t_quantile"]
+__all__ = [
+    "TARGETS",
+    "Interval",
+    "best_so_far",
+    "bootstrap_over_problems",
+    "calibration_error",
+    "coverage",
+    "crps",
+    "geometric_ratio",
+    "hit_fraction",
+    "log_predictive_density",
+    "log_regret",
+    "log_regret_area",
+    "mean_interval",
+    "normalised_regret",
+    "normalised_rmse",
+    "paired_bootstrap",
+    "ranks",
+    "rmse",
+    "t_quantile",
+    "time_to_target",
+    "win_rate",
+]

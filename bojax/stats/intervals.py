@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bojax.errors import DataError
+from bojax.stats.checks import at_least_one, fraction, sample
 
 CHUNK = 1_000_000  # numbers drawn at once: 8 MB, whatever the number of resamples
 FRACTION_STEPS = 10_000  # of the continued fraction; some sqrt(degrees of freedom) suffice
@@ -56,8 +56,8 @@ def mean_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
         >>> print(bojax.stats.mean_interval([0.0, 1.0, 2.0]))
         1 [-1.484, 3.484]
     """
-    x = _sample("values", values)
-    level = _level(level)
+    x = sample("values", values)
+    level = fraction("level", level)
     mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
     half = t_quantile(0.5 + level / 2, len(x) - 1) * error
     return Interval(mean, mean - half, mean + half)
@@ -95,12 +95,11 @@ def paired_bootstrap(
     References:
         B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    x, y = _sample("a", a), _sample("b", b)
-    level = _level(level)
+    x, y = sample("a", a), sample("b", b)
+    level = fraction("level", level)
     if len(x) != len(y):
         raise DataError(f"pairs: a has {len(x)} values and b has {len(y)}; give pairs.")
-    if resamples < 1:
-        raise DataError(f"resamples must be at least 1, got {resamples}.")
+    at_least_one("resamples", resamples)
     gaps, draw = x - y, np.random.default_rng(seed)
     means, at_once = np.empty(resamples), max(1, CHUNK // len(gaps))
     for start in range(0, resamples, at_once):
@@ -109,6 +108,51 @@ def paired_bootstrap(
         means[start:stop] = gaps[picks].mean(axis=1)
     low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(float(gaps.mean()), float(low), float(high))
+
+
+def geometric_ratio(
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """The geometric mean of `a / b` over pairs and its bootstrap interval.
+
+    The mean for what multiplies, such as seconds: 2 means that a takes twice as long, and
+    twice as fast on one pair makes up for half as fast on another.
+
+        exp(mean(log(a / b)))
+
+    Args:
+        a, b: `[n]` each, n of at least 2, finite and above 0; `a[i]` and `b[i]` are a pair.
+        level, resamples, seed: as in :func:`paired_bootstrap`.
+
+    Raises:
+        DataError: a value is not above 0, or as in :func:`paired_bootstrap`.
+
+    Example:
+        >>> import bojax
+        >>> print(bojax.stats.geometric_ratio([2.0, 6.0, 1.0], [1.0, 3.0, 0.5]))
+        2 [2, 2]
+
+    References:
+        P. J. Fleming and J. J. Wallace, How not to lie with statistics: the correct way to
+        summarize benchmark results, Communications of the ACM 29(3), 1986.
+    """
+    logs = []
+    for name, values in (("a", a), ("b", b)):
+        x = sample(name, values)
+        if (x <= 0).any():
+            first = int(np.flatnonzero(x <= 0)[0])
+            raise DataError(
+                f"{name}: value {first} is {x[first]}; a ratio needs values above 0, so raise "
+                "what is smaller to a floor, or compare differences."
+            )
+        logs.append(np.log(x))
+    found = paired_bootstrap(*logs, level=level, resamples=resamples, seed=seed)
+    return Interval(math.exp(found.mean), math.exp(found.low), math.exp(found.high))
 
 
 def t_quantile(probability: float, degrees: float) -> float:
@@ -185,21 +229,3 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
         if i > 0 and abs(step - 1) < 1e-15:
             break
     return value - 1
-
-
-def _sample(name: str, values: Any) -> np.ndarray:
-    x = np.asarray(values, dtype=np.float64)
-    if x.ndim != 1 or len(x) < 2:
-        raise DataError(f"{name}: expected at least 2 numbers in a row, got shape {x.shape}.")
-    if not np.isfinite(x).all():
-        first = int(np.flatnonzero(~np.isfinite(x))[0])
-        raise DataError(
-            f"{name}: value {first} is {x[first]}; decide what a failure counts before averaging."
-        )
-    return x
-
-
-def _level(level: float) -> float:
-    if not 0 < level < 1:
-        raise DataError(f"level must be between 0 and 1, got {level!r}; 0.95 is usual.")
-    return float(level)

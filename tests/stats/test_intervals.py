@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from bojax.errors import DataError
-from bojax.stats import mean_interval, paired_bootstrap, t_quantile
+from bojax.stats import geometric_ratio, mean_interval, paired_bootstrap, t_quantile
 
 
 @pytest.mark.parametrize("degrees", [0.5, 1, 2, 3, 7, 29, 100, 1e4, 1e7])
@@ -60,6 +60,17 @@ def test_the_bootstrap_of_two_pairs_is_known():
     assert (found.low, found.high) == (0.0, 1.0)
 
 
+def test_the_geometric_ratio_is_scipys():
+    a, b = np.random.default_rng(4).lognormal(0.3, 2.0, (2, 30))
+    found, turned = geometric_ratio(a, b), geometric_ratio(b, a)
+    assert found.mean == pytest.approx(scipy.stats.gmean(a) / scipy.stats.gmean(b), rel=1e-12)
+    assert (turned.mean, turned.low, turned.high) == pytest.approx(
+        (1 / found.mean, 1 / found.high, 1 / found.low), rel=1e-12
+    )
+    logs = paired_bootstrap(np.log(a), np.log(b))
+    assert (found.low, found.high) == pytest.approx((math.exp(logs.low), math.exp(logs.high)))
+
+
 def test_chunks_do_not_show(monkeypatch):
     a, b = np.arange(10.0), np.arange(10.0) ** 2
     whole = paired_bootstrap(a, b)
@@ -81,6 +92,8 @@ def test_every_option_matters(changed):
         (lambda: mean_interval([1.0, 2.0], level=95), "level must be between 0 and 1, got 95"),
         (lambda: paired_bootstrap([1, 2], [1, 2, 3]), "a has 2 values and b has 3"),
         (lambda: paired_bootstrap([1, 2], [1, 2], resamples=0), "resamples must be at least 1"),
+        (lambda: paired_bootstrap([1, 2], [1, 2], resamples=9.5), "a whole number; got 9.5"),
+        (lambda: geometric_ratio([1, 2], [1, 0]), r"b: value 1 is 0\.0; a ratio needs"),
         (lambda: t_quantile(1.0, 3), r"probability must be in \(0, 1\)"),
         (lambda: t_quantile(0.5, 0), "degrees above 0"),
     ],

@@ -17,8 +17,8 @@ RUNGS = (1, 2, 4, 8, 16)  # of an ordinal one
 # Branches of a conditional problem: function, parameters of its own, and what it is lifted by
 # so that the best branch has to be found out.
 CONDITIONAL: dict[str, tuple[tuple[str, int, float], ...]] = {
-    "conditional_levy": (("levy", 1, 2.0), ("rastrigin", 2, 0.0), ("ackley", 1, 4.0)),
-    "conditional_ackley": (("ackley", 2, 0.0), ("styblinski_tang", 1, 3.0), ("levy", 2, 6.0)),
+    "conditional_levy": (("levy", 1, 2.0), ("rastrigin", 2, 0.0), ("ackley", 0, 4.0)),
+    "conditional_ackley": (("ackley", 2, 0.0), ("styblinski_tang", 1, 3.0), ("levy", 0, 6.0)),
 }
 SHARED = 2  # parameters that every branch of a conditional problem reads
 
@@ -94,7 +94,7 @@ def conditional(name: str, *, instance: int = 0, noise: float = 0.0) -> Problem:
     Example:
         >>> from bojax.benchmark import problems
         >>> list(problems.conditional("conditional_levy").space.parameters)
-        ['branch', 'shared0', 'shared1', 'a0', 'b0', 'b1', 'c0']
+        ['branch', 'shared0', 'shared1', 'a0', 'b0', 'b1']
     """
     if name not in CONDITIONAL:
         raise ConfigError(f"problems: unknown {name!r}; one of {', '.join(CONDITIONAL)}.")

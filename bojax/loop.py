@@ -69,9 +69,10 @@ class Problem:
             >>> problem.noise_free(jnp.full((1, 4), 0.5)).tolist()
             [0.5]
         """
+        data, rows = jax.tree.map(jnp.asarray, (self.data, rows))  # to the caller's precision
         if self.truth is not None:
-            return self.truth(self.data, rows)
-        return self.evaluate(self.data, None, rows)
+            return self.truth(data, rows)
+        return self.evaluate(data, None, rows)
 
 
 def run(

@@ -29,7 +29,7 @@ from typing import Any
 import jax
 import numpy as np
 
-import bojax
+from bojax import acquisitions, kernels
 from bojax import strategies as own_strategies
 from bojax.benchmark._foreign import Foreign, PeerError, Worker, run_foreign
 from bojax.benchmark._programs import Doubled, Group, Runs, checked, group
@@ -426,10 +426,10 @@ def _content_of_method(strategy: Any, wide: bool, problems: Sequence[Problem]) -
 def _engine() -> str:
     """Hash of the sources that a run of our own depends on."""
     digest = hashlib.sha256()
-    homes = {"kernels": bojax.kernels.__file__, "acquisitions": bojax.acquisitions.__file__}
-    root = Path(bojax.__file__).parent
+    homes = {"kernels": kernels.__file__, "acquisitions": acquisitions.__file__}
+    root = Path(__file__).parents[1]
     for part in ENGINE:
-        place = Path(homes[part]).parent if part in homes else root / part
+        place = Path(str(homes[part])).parent if part in homes else root / part
         for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -116,6 +116,11 @@ def read_traces(paths: Sequence[str | os.PathLike[str]]) -> list[Trace]:
 
     Raises:
         DataError: a file has other columns.
+
+    Example:
+        >>> from bojax.benchmark import read_traces
+        >>> read_traces([])
+        []
     """
     found: dict[tuple, Trace] = {}
     for path in map(Path, paths):

@@ -17,7 +17,9 @@ from bojax.benchmark.problems._catalogue import (
     rosenbrock,
     styblinski_tang,
 )
+from bojax.benchmark.problems._draws import gp_draw
 from bojax.benchmark.problems._standard import described, standard
+from bojax.benchmark.problems._tables import table
 
 __all__ = [
     "ackley",
@@ -26,6 +28,7 @@ __all__ = [
     "cosine8",
     "described",
     "function",
+    "gp_draw",
     "griewank",
     "hartmann3",
     "hartmann6",
@@ -37,4 +40,5 @@ __all__ = [
     "rosenbrock",
     "standard",
     "styblinski_tang",
+    "table",
 ]

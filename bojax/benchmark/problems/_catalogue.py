@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bojax.benchmark.problems._functions import FUNCTIONS, INDEX
 from bojax.benchmark.problems._instances import BRANCHES, Part, function_of, make
 from bojax.errors import ConfigError
 from bojax.loop import Problem
@@ -183,7 +182,13 @@ def _of_any_dimension(name: str):
         return function(name, dimensions, instance=instance, noise=noise)
 
     problem.__name__ = problem.__qualname__ = name
-    problem.__doc__ = f"{name.replace('_', '-').title()}'s function; see :func:`function`."
+    problem.__doc__ = f"""{name.replace("_", "-").title()}'s function; see :func:`function`.
+
+    Example:
+        >>> from bojax.benchmark import problems
+        >>> list(problems.{name}(2).space.parameters)
+        ['x0', 'x1']
+    """
     return problem
 
 
@@ -194,6 +199,3 @@ rastrigin = _of_any_dimension("rastrigin")
 griewank = _of_any_dimension("griewank")
 styblinski_tang = _of_any_dimension("styblinski_tang")
 michalewicz = _of_any_dimension("michalewicz")
-
-NAMES = tuple(INDEX)
-assert len(NAMES) == len(FUNCTIONS)

@@ -1,5 +1,18 @@
-"""Pictures of what a sweep found. Needs matplotlib: `pip install 'bojax[plots]'`."""
+"""Pictures of sweeps and of the bench. Needs matplotlib: `pip install 'bojax[plots]'`."""
 
+from bojax.analysis._bench_pictures import (
+    calibration_picture,
+    cost_picture,
+    rank_picture,
+    regret_picture,
+)
 from bojax.analysis._pictures import comparison_picture, sweep_picture
 
-__all__ = ["comparison_picture", "sweep_picture"]
+__all__ = [
+    "calibration_picture",
+    "comparison_picture",
+    "cost_picture",
+    "rank_picture",
+    "regret_picture",
+    "sweep_picture",
+]

@@ -180,13 +180,15 @@ def _scale(axes: Any, values: Sequence[float]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _label_ends(axes: Any, ends: Sequence[tuple[float, float, str, str]]) -> None:
+def _label_ends(
+    axes: Any, ends: Sequence[tuple[float, float, str, str]], gap: float = LABEL_GAP
+) -> None:
     """A name where each line ends, pushed apart where two would overlap."""
     axes.set_ylim(axes.get_ylim())  # where the labels go depends on it, so it stays
     to_axes = axes.transData + axes.transAxes.inverted()
     places = sorted((float(to_axes.transform((x, y))[1]), x, y, text, colour)
                     for x, y, text, colour in ends)  # fmt: skip
-    heights = _apart([place[0] for place in places], LABEL_GAP)
+    heights = _apart([place[0] for place in places], gap)
     for height, (at, x, y, text, colour) in zip(heights, places, strict=True):
         shift = (height - at) * axes.bbox.height * 72 / axes.figure.dpi
         axes.annotate(

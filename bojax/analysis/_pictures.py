@@ -139,12 +139,21 @@ def _figures() -> Any:
     return _figures
 
 
-def _write(figure: Any, path: str | os.PathLike[str]) -> Path:
-    """The figure under its name at once or not at all; folders are made."""
+def _write(figure: Any, path: str | os.PathLike[str], *, colours: int | None = None) -> Path:
+    """The figure under its name at once or not at all; folders are made.
+
+    With so many `colours` and no more, it is a fraction of the size.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as folder:
         whole = Path(folder) / "picture.png"
         figure.savefig(whole, format="png")
+        if colours is not None:
+            from PIL import Image  # matplotlib needs it, so it is there
+
+            with Image.open(whole) as image:
+                small = image.convert("RGB").quantize(colours)
+            small.save(whole, format="PNG", optimize=True)
         os.replace(whole, path)
     return path

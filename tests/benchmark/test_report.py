@@ -77,15 +77,11 @@ def test_a_table_worked_by_hand():
 
 
 def test_share_of_the_budget_to_match_is_a_median_of_medians():
-    traces = [
-        run("gp", (0.5, 0.1, 0.05, 0.01), instance=1, seed=0),
-        run("gp", (0.01, 0.01, 0.01, 0.01), instance=1, seed=1),
-        run("gp", (0.9, 0.9, 0.9, 0.05), instance=1, seed=2),
-        run("gp", (0.9, 0.1, 0.01, 0.01), instance=2, seed=0),
-        *(run("other", (0.9, 0.5, 0.5, 0.1), instance=i, seed=s) for i, s in
-          [(1, 0), (1, 1), (1, 2), (2, 0)]),
-    ]  # fmt: skip
-    assert of(regret_table(traces), "other").to_match == 0.5  # of 2, 1, 4 and of 2, over 4
+    own = [(0.01, 0.01, 0.01, 0.01)] * 3 + [(0.9, 0.9, 0.9, 0.05)]  # there after 1, 1, 1, 4
+    traces = [run("gp", values, instance=1, seed=s) for s, values in enumerate(own)]
+    traces += [run("gp", (0.9, 0.9, 0.9, 0.1), instance=2)]  # after 4
+    its = [replace(t, method="other", values=(0.9, 0.5, 0.5, 0.1)) for t in traces]
+    assert of(regret_table([*traces, *its]), "other").to_match == (0.25 + 1.0) / 2
     level = [replace(t, method="other", values=(0.9, 0.9, 0.9, t.values[-1])) for t in traces[:1]]
     assert of(regret_table([*traces[:1], *level]), "other").to_match == 1.0
 

@@ -154,7 +154,7 @@ class LogEI:
                 f"LogEI: scores one row at a time, rows[..., 1, D]; got q={rows.shape[-2]}."
             )
         mean, variance = posteriors[0].mean_and_variance(rows[..., 0, :])
-        with own_precision(posteriors[0].upper):
+        with own_precision(mean):
             return self.of_moments(jnp.asarray(mean), jnp.asarray(variance), incumbent)
 
     def of_moments(self, mean, variance, incumbent):

@@ -10,16 +10,19 @@ from typing import Any
 
 from bojax.errors import ConfigError
 from bojax.strategies._gp import GPStrategy, gp
+from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
 from bojax.strategies.protocol import Info, Sizes, Strategy
 
 NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sobol}
+# `model_based` has no name: what it is made of are objects, which only their owner can name.
 
 __all__ = [
     "NAMES",
     "GPStrategy",
     "Info",
+    "ModelBased",
     "Random",
     "Sizes",
     "Sobol",
@@ -27,6 +30,7 @@ __all__ = [
     "by_name",
     "from_description",
     "gp",
+    "model_based",
     "random",
     "sobol",
     "to_description",

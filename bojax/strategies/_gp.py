@@ -12,7 +12,6 @@ for, so that neither a lucky noisy value nor a cheap budget sets it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,11 +22,11 @@ import numpy as np
 
 from bojax.acquisitions import LogEI
 from bojax.history import TAGS, History, Status
-from bojax.optimize import maximize, normals, uniforms
-from bojax.optimize import sobol as sobol_points
+from bojax.optimize import maximize
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
+from bojax.strategies._pool import candidate_pool
 from bojax.strategies._sobol import Sobol
 from bojax.strategies.protocol import Info, Sizes
 from bojax.surrogates import GP, Data, Fantasies
@@ -41,8 +40,6 @@ LOCAL_CANDIDATES = 256  # around the incumbent: they find what Sobol cannot in 6
 LANES = 8
 FANTASIES = 64
 REFIT_ALL = 1.5  # all starts again when there are so many times more lines than last time
-# Spread of local candidates: between a hundredth and a fifth of the unit interval.
-LOCAL_SPREAD = (0.01, 0.2)
 
 WARPS = {"half_rank": half_rank, "none": lambda values, mask: values}
 
@@ -117,7 +114,7 @@ class GPStrategy:
 
     def designs(self, state: State, history: History, xp):
         """Whether the next batch comes from the design: too little asked or told to model."""
-        told = xp.sum(_told(history, xp), dtype=xp.int32)
+        told = xp.sum(told_lines(history, xp), dtype=xp.int32)
         return ((state.asked < self.initial) & (told < self.initial)) | (told < 2)
 
     def design(self, state: State, history: History, key, q, given, wanted):
@@ -132,7 +129,7 @@ class GPStrategy:
 
         The posterior's lines are the history's, pending ones last and masked out.
         """
-        data = _observations(history, state.table, WARPS[self.warp])
+        data = observations(history, state.table, WARPS[self.warp])
         told = jnp.sum(data.mask, dtype=jnp.int32)
         # A starting point of its own for each size of history, whatever was asked before.
         own = jax.random.fold_in(key, 2**30 + told)
@@ -174,7 +171,10 @@ class GPStrategy:
             def height(candidates):
                 return score((fantasy,), candidates[:, None, :], incumbents)
 
-            pool = self.pool(keys, table, leader, at, state.asked + i, shift)
+            pool = candidate_pool(
+                keys, table, leader, at, state.asked + i, shift,
+                candidates=self.candidates, local=self.local,
+            )  # fmt: skip
             found = maximize(
                 height,
                 table,
@@ -216,39 +216,6 @@ class GPStrategy:
         return jnp.where(
             table.role == tables.PARAMETER, rows, tables.with_given(table, rows, fixed)
         )
-
-    def pool(self, keys, table: SpaceTable, leader, given, number, shift):
-        """Candidates of one suggestion, `[candidates + local, D]` canonical.
-
-        Sobol points under a digital shift of the suggestion's own, and the incumbent
-        perturbed in some of its columns. A finite space with no more cells than that is
-        enumerated instead.
-        """
-        d, dtype = leader.shape[0], leader.dtype
-        own_shift = shift ^ jax.random.bits(keys[0], (d,), jnp.uint32)
-        wide = sobol_points(0, self.candidates, d, own_shift).astype(dtype)
-        noise = normals(keys[1], (self.local, d), dtype)
-        draws = uniforms(keys[2], (self.local, d + 2), dtype)
-        low, high = map(math.log, LOCAL_SPREAD)
-        spread = jnp.exp(low + (high - low) * draws[:, :1])
-        used = jnp.maximum(jnp.sum(table.used, dtype=jnp.int32).astype(dtype), 1.0)
-        # Between one column and all of them move, a share of its own for each candidate.
-        share = jnp.maximum(draws[:, 1:2], 1.0 / used)
-        fresh = tables.from_unit(table, jnp.mod(draws[:, 2:] / share, 1.0))
-        near = jnp.where(table.kind == tables.CATEGORY, fresh, leader + spread * noise)
-        # The column of the least draw moves in any case: a copy of the incumbent is no candidate.
-        least = jnp.min(jnp.where(table.used, draws[:, 2:], 1.0), axis=1, keepdims=True)
-        moves = (draws[:, 2:] < share) | (draws[:, 2:] == least)
-        local = jnp.where(moves, near, leader)
-        pool = jnp.concatenate([tables.from_unit(table, wide), local])
-        size = pool.shape[0]
-        cells = tables.cells(table)
-        # A turn of the list for each suggestion, so that ties do not always fall alike.
-        index = jnp.arange(size, dtype=jnp.int32) + jnp.mod(number, 2**20)
-        bounded = jnp.where(cells <= size, cells, 1.0).astype(jnp.int32)
-        listed = tables.enumerate_rows(table, jnp.mod(index, bounded))
-        pool = jnp.where(cells <= size, listed.astype(dtype), pool)
-        return tables.with_given(table, pool, given)
 
     # ------------------------------------------------------------------ the host's door
 
@@ -328,16 +295,16 @@ def gp(
 # ------------------------------------------------------------------ what the history says
 
 
-def _told(history: History, xp):
+def told_lines(history: History, xp):
     """`[N]` bool: lines with a usable value."""
     status = history.status
     final = (status == Status.DONE) | (status == Status.STOPPED) | (status == Status.PAUSED)
     return final & xp.isfinite(history.values[:, 0])
 
 
-def _observations(history: History, table: SpaceTable, warp) -> Data:
+def observations(history: History, table: SpaceTable, warp) -> Data:
     """The history's lines as data: failures at the worst value seen, the rest masked out."""
-    told = _told(history, jnp)
+    told = told_lines(history, jnp)
     values = jnp.where(told, history.values[:, 0], 0.0)
     values = warp(values, told)
     worst = jnp.max(jnp.where(told, values, -jnp.inf))

@@ -1,5 +1,6 @@
 """Problems with known optima, as data: functions, variants, tables, recorded curves."""
 
+from bojax.benchmark.problems._bbob import bbob, bbob_instance
 from bojax.benchmark.problems._catalogue import (
     ackley,
     branin,
@@ -18,11 +19,14 @@ from bojax.benchmark.problems._catalogue import (
     styblinski_tang,
 )
 from bojax.benchmark.problems._draws import gp_draw
-from bojax.benchmark.problems._standard import described, standard
+from bojax.benchmark.problems._standard import HALVES, described, standard
 from bojax.benchmark.problems._tables import table
 
 __all__ = [
+    "HALVES",
     "ackley",
+    "bbob",
+    "bbob_instance",
     "branin",
     "conditional",
     "cosine8",

@@ -98,7 +98,7 @@ class SurrogateRow:
 TYPES = {column.name: str(column.type) for column in fields(SurrogateRow)}
 COLUMNS = tuple(TYPES)
 KINDS: dict[str, Any] = {"int": int, "float": float, "str": str}
-DIGITS = 9  # of a number, in memory as on disk: a row read back equals the row written
+DIGITS = 6  # of a number, in memory as on disk: a row read back equals the row written
 
 
 def scores(mean: Any, variance: Any, values: Any, scale: float) -> dict[str, float]:

@@ -152,7 +152,7 @@ def test_what_chance_alone_makes_of_calibration():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"mean": [0, 0, math.nan]}, "mean: row 2 is nan; expected a finite number"),
+        ({"mean": [0, math.nan, math.nan]}, "mean: row 1 is nan; expected a finite number"),
         ({"y": [0, -math.inf, 1]}, "y: row 1 is -inf; expected a finite number"),
         ({"variance": [math.inf, 1, 1]}, "variance: row 0 is inf; expected a finite number"),
         ({"variance": [1, -0.1, 1]}, r"variance: row 1 is -0\.1; expected at least 0"),

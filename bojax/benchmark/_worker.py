@@ -78,6 +78,11 @@ class Space(list):
         pairs = zip(self, positions, strict=True)
         return {p["name"]: _from_unit(p, float(u)) for p, u in pairs}
 
+    def nearest(self, config):
+        """The configuration with its numbers put on their grids and inside their bounds."""
+        numbers = {p["name"]: p for p in self if p["choices"] is None}
+        return {n: _nearest(numbers[n], v) if n in numbers else v for n, v in config.items()}
+
 
 def _to_unit(p, value):
     if p["kind"] in ("categorical", "ordinal"):
@@ -91,11 +96,14 @@ def _from_unit(p, u):
     if p["kind"] in ("categorical", "ordinal"):
         last = len(p["choices"]) - 1
         return p["choices"][min(max(round(u if p["kind"] == "categorical" else u * last), 0), last)]
-    low, high, step = p["low"], p["high"], p["step"]
+    low, high = p["low"], p["high"]
     if p["log"]:
-        value = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
-    else:
-        value = low + u * (high - low)
+        return _nearest(p, math.exp(math.log(low) + u * (math.log(high) - math.log(low))))
+    return _nearest(p, low + u * (high - low))
+
+
+def _nearest(p, value):
+    low, high, step = p["low"], p["high"], p["step"]
     if step is None:
         return min(max(value, low), high)
     last = math.floor((high - low) / step + 1e-10)

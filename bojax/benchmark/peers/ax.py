@@ -27,9 +27,15 @@ class Client:
         self.client.configure_optimization(objective="-value")
 
     def ask(self, q):
-        trials = self.client.get_next_trials(max_trials=q)
+        trials, more = {}, True
+        while more and len(trials) < q:  # a call ends where the generation strategy changes
+            more = self.client.get_next_trials(max_trials=q - len(trials))
+            trials |= more
         self.indices = list(trials)
-        return [self.config(values) for values in trials.values()]
+        configs = [dict(values) for values in trials.values()]
+        for config in configs:
+            config.pop(ROOT, None)
+        return [self.space.nearest(config) for config in configs]
 
     def tell(self, configs, values):
         for index, value in zip(self.indices, values, strict=True):
@@ -37,14 +43,6 @@ class Client:
                 self.client.mark_trial_failed(trial_index=index)
             else:
                 self.client.complete_trial(trial_index=index, raw_data={"value": value})
-
-    def config(self, values):
-        values = {name: value for name, value in values.items() if name != ROOT}
-        for p in self.space:
-            if p["name"] in values and p["step"] is not None:
-                steps = round((values[p["name"]] - p["low"]) / p["step"])
-                values[p["name"]] = p["low"] + steps * p["step"]
-        return values
 
 
 def described(space):

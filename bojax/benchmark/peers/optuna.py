@@ -46,14 +46,9 @@ class Study:
         if p["kind"] == "ordinal":
             return p["choices"][trial.suggest_int(name, 0, len(p["choices"]) - 1)]
         suggest = trial.suggest_int if p["kind"] == "int" else trial.suggest_float
-        if p["log"]:
-            value = suggest(name, low, high, log=True)
-            return value if p["step"] in (None, 1) else rounded(p, value)
-        return suggest(name, low, high, step=p["step"])
-
-
-def rounded(p, value):
-    return p["low"] + round((value - p["low"]) / p["step"]) * p["step"]
+        if not p["log"]:
+            return suggest(name, low, high, step=p["step"])
+        return self.space.nearest({name: suggest(name, low, high, log=True)})[name]
 
 
 def make(space, seed, evaluations, sampler="tpe"):

@@ -75,8 +75,7 @@ def bootstrap_over_problems(
     pairs = _pairs(a, b)
     if statistic == "difference":
         _all(pairs, np.isfinite, "decide what a failure counts before averaging")
-        low_mean_high = _bootstrap([x - y for _, x, y in pairs], level, resamples, seed)
-        return Interval(*low_mean_high)
+        return Interval(*_bootstrap([x - y for _, x, y in pairs], level, resamples, seed))
     if statistic == "ratio":
         _all(
             pairs,
@@ -181,13 +180,14 @@ def _pairs(a: Values, b: Values) -> list[tuple[Any, np.ndarray, np.ndarray]]:
         )
     pairs = []
     for problem in x:
-        here = [numbers(f"{n}, problem {problem!r}", v[problem]) for n, v in (("a", x), ("b", y))]
-        if here[0].ndim != 1 or here[0].shape != here[1].shape or not len(here[0]):
+        left = numbers(f"a, problem {problem!r}", x[problem])
+        right = numbers(f"b, problem {problem!r}", y[problem])
+        if left.ndim != 1 or left.shape != right.shape or not len(left):
             raise DataError(
                 f"problem {problem!r}: expected one value a seed and as many of b as of a, got "
-                f"shapes {here[0].shape} and {here[1].shape}."
+                f"shapes {left.shape} and {right.shape}."
             )
-        pairs.append((problem, *here))
+        pairs.append((problem, left, right))
     return pairs
 
 

@@ -120,14 +120,15 @@ class Runs:
         self.compile_seconds = time.perf_counter() - began
         self._free = free_values(group.problems[0])
 
-    def __call__(self, cells: Sequence[tuple[int, int]]) -> tuple[np.ndarray, float]:
+    def __call__(self, cells: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, float]:
         """Noise-free values of some runs.
 
         Args:
             cells: `(number within the group, seed of the run)`, at most `chunk`.
 
         Returns:
-            `values [len(cells), evaluations]`, NaN where an evaluation failed, and the
+            `values [len(cells), evaluations]`, NaN where an evaluation failed; for each run
+            the number of its first suggestion that is not finite, -1 if all are; and the
             seconds a run took of one device.
         """
         began = time.perf_counter()
@@ -137,10 +138,12 @@ class Runs:
             seconds = (time.perf_counter() - began) * self.devices / self.chunk
             free = np.asarray(self._free(tables_, data, np.asarray(rows)), float)
         values = np.where(np.asarray(good), free, np.nan)[: len(cells)]
+        bad = ~np.isfinite(np.asarray(rows)[: len(cells)]).all(axis=-1)
+        broken = np.where(bad.any(axis=1), bad.argmax(axis=1) // self._times, -1)
         if self._times > 1:
             pairs = values.reshape(len(cells), -1, self._times)
             values = np.where(np.isnan(pairs).all(-1), np.nan, np.fmin.reduce(pairs, axis=-1))
-        return values, seconds
+        return values, broken, seconds
 
     def _arguments(self, cells):
         """Tables, data and keys of a chunk; a short one repeats its first run."""

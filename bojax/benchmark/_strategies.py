@@ -227,17 +227,20 @@ class _Comparison:
         for start in range(0, len(cells), runs.chunk):
             part = cells[start : start + runs.chunk]
             with single_threaded(self.evaluations):
-                values, seconds = runs(
+                values, broken, seconds = runs(
                     [(group.numbers.index(p), self._seed(p, seed)) for _, p, seed in part]
                 )
-            for cell, line in zip(part, values, strict=True):
-                spread = np.linspace(0, seconds, len(line), endpoint=False)
+            spread = np.linspace(0, seconds, self.evaluations, endpoint=False)
+            for cell, line, first in zip(part, values, broken, strict=True):
                 failure = "" if np.isfinite(line).any() else "no evaluation gave a finite value"
+                if first >= 0:
+                    failure = f"suggestion {first} is not finite"
+                    line = line[:first]
                 self._ended(
                     replace(
                         self.blank[cell],
                         values=tuple(map(float, line)),
-                        seconds=tuple(map(float, spread)),
+                        seconds=tuple(map(float, spread[: len(line)])),
                         failure=failure,
                         compile_seconds=round(runs.compile_seconds, 3),
                     )

@@ -95,13 +95,14 @@ def write_traces(path: str | os.PathLike[str], traces: Iterable[Trace]) -> None:
     new = not path.exists() or path.stat().st_size == 0
     if not new:
         _check_header(path)
-        _end_last_line(path)
+        _cut_torn_tail(path)
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if new:
             writer.writerow(COLUMNS)
         for trace in traces:
             row = asdict(trace)
+            row["failure"] = " ".join(trace.failure.splitlines())
             row["values"] = " ".join(f"{v:.9g}" for v in trace.values)
             row["seconds"] = " ".join(f"{s:.4g}" for s in trace.seconds)
             for name in ("optimum", "reference"):
@@ -125,13 +126,12 @@ def read_traces(paths: Sequence[str | os.PathLike[str]]) -> list[Trace]:
     found: dict[tuple, Trace] = {}
     for path in map(Path, paths):
         _check_header(path)
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if None in row or None in row.values():
-                    continue
-                trace = _from_row(row)
-                found.pop(trace.key, None)
-                found[trace.key] = trace
+        text = path.read_text()
+        lines = text[: text.rfind("\n") + 1].splitlines()  # no field has a line break
+        for row in csv.DictReader(lines):
+            trace = _from_row(row)
+            found.pop(trace.key, None)
+            found[trace.key] = trace
     return list(found.values())
 
 
@@ -160,12 +160,13 @@ def _check_header(path: Path) -> None:
         )
 
 
-def _end_last_line(path: Path) -> None:
-    """A line that a kill cut off is ended, so that the next one stands alone."""
-    with path.open("rb+") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
+def _cut_torn_tail(path: Path) -> None:
+    """A last line that a kill cut off is removed; its run counts as not done."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("rb+") as file:
+            file.truncate(whole)
 
 
 def _from_row(row) -> Trace:

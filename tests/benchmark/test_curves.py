@@ -191,6 +191,8 @@ def test_halving_by_hand():
 
 
 def test_a_failed_training_is_not_promoted():
+    (report,) = toy().executor(1).run([Job(0, 0, 1)], {0: all_configs(TOY)[7]})
+    assert (report.status, math.isnan(report.metrics["loss"])) == (Status.FAILED, True)
     # Seed 1 is the other way round, 7 has NaN for its 1.0: 4, 1 and 6 go on, then 6.
     run, executor = coordinate(toy(), trials=9, seed=1)
     assert [trial.fidelity for trial in run.trials] == [1, 3, 1, 1, 3, 1, 9, 1, 1]
@@ -302,12 +304,15 @@ def test_a_file_is_the_curves(tmp_path):
 
 def test_what_is_no_such_file_is_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no zip")
+    toy().save(tmp_path / "whole.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:300])
     np.savez(tmp_path / "pickled.npz", head=np.array({}, object))
     np.savez(tmp_path / "other.npz", x=np.zeros(2))
     np.savez(tmp_path / "newer.npz", head=np.array(json.dumps({"format": 99})))
     for name, message in [
         ("missing", "not a file of recorded curves"),
         ("text", "not a file of recorded curves"),
+        ("cut", "not a file of recorded curves"),
         ("pickled", "not a file of recorded curves"),
         ("other", "not a file of recorded curves"),
         ("newer", "upgrade bojax"),

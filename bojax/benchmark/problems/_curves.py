@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
@@ -215,14 +216,14 @@ class Curves:
             DataError: no such file, not one of these, or one of a newer version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 head = json.loads(str(file["head"]))
                 metrics = {
                     name.removeprefix("metric/"): file[name]
                     for name in file.files
                     if name.startswith("metric/")
                 }
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise DataError(f"{path}: not a file of recorded curves ({error}).") from error
         if head["format"] > FORMAT:
             raise DataError(

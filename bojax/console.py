@@ -1,4 +1,4 @@
-"""What `bojax sweep` prints: plan, progress, tables. Rich on a terminal, plain lines elsewhere."""
+"""What the command line prints: plans, progress, tables. Rich on a terminal, else plain lines."""
 
 from __future__ import annotations
 
@@ -72,6 +72,24 @@ class Console:
             watch.bar, watch.task = bar, bar.add_task("starting", total=total, note="")
             yield watch
 
+    @contextmanager
+    def runs(self, programs: Programs) -> Iterator[RunWatch]:
+        """A bar over the runs of a comparison on a terminal, some twenty lines elsewhere."""
+        watch = RunWatch(self, programs)
+        if self.plain:
+            yield watch
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=self.rich) as bar:
+            watch.bar, watch.task = bar, bar.add_task("compiling", total=1, note="")
+            yield watch
+
     def best(self, result: Any) -> None:
         """The best configurations of the first split's sweep."""
         table = Table(title=f"best configurations ({result.metric} on the validation part)")
@@ -106,6 +124,55 @@ class Console:
                 f"{len(comparison.values('bojax'))} paired splits; the mean's interval is "
                 "Student's, the difference's a bootstrap over pairs."
             )
+
+    def regret(self, rows: Any) -> None:
+        """Where ours loses, what is missing, and a table over all problems and by family."""
+        from bojax.benchmark import regret_gaps, regret_lines, regret_losses
+
+        self._standing(*regret_losses(rows), regret_gaps(rows))
+        whole = [row for row in rows if row.family == "all"]
+        head, *lines = regret_lines(whole)
+        wide = {"area", "hits", *(name for name in head[2:] if name.startswith("rank at"))}
+        shown = [i for i, name in enumerate(head) if name not in wide or name == "rank at 100 %"]
+        title = f"regret after {whole[0].evaluations} evaluations, {whole[0].instances} instances"
+        names = [head[i].replace("rank at 100 %", "rank") for i in shown]
+        self._table(title, names, [[line[i] for i in shown] for line in lines])
+        families = list(dict.fromkeys(row.family for row in rows if row.family != "all"))
+        if families:
+            final = {(row.method, row.family): f"{row.regret.mean:.2g}" for row in rows}
+            self._table(
+                "final regret by family",
+                ["method", *families],
+                [[r.method, *(final.get((r.method, f), "") for f in families)] for r in whole],
+            )
+
+    def surrogates(self, comparison: Any, ours: str) -> None:
+        """Where ours loses, what failed, and scores and seconds by size."""
+        from bojax.benchmark import surrogate_gaps, surrogate_losses
+
+        self._standing(*surrogate_losses(comparison.rows, ours), surrogate_gaps(comparison.rows))
+        self.line(comparison.table())
+
+    def programs(self, programs: Programs) -> None:
+        """What was compiled."""
+        self.line(f"programs compiled: {programs.count} in {programs.seconds:.1f} s")
+
+    def _standing(self, lost: Any, behind: Any, slower: Any, gaps: Any) -> None:
+        self.line("loses: " + ("; ".join(lost) or "nowhere here"))
+        for what, told in (("behind, within the intervals", behind), ("slower than", slower)):
+            if told:
+                self.line(f"{what}: {'; '.join(told)}")
+        for gap in gaps:
+            self.line(f"not complete: {gap}")
+
+    def _table(self, title: str, head: Any, lines: Any) -> None:
+        table = Table(title=title)
+        for name in head:  # an interval may go on in the next line where there is no room
+            whole = name == "method"
+            table.add_column(name, justify="left" if whole else "right", no_wrap=whole)
+        for line in lines:
+            table.add_row(*line)
+        self.rich.print(table)
 
     def test(self, result: Any) -> None:
         """The test score of the first split's winner, once."""
@@ -192,6 +259,38 @@ class Watch:
         ahead = "" if math.isinf(left) else f"about {left:.0f} s left, "
         compiled = f"{self.programs.count} programs in {self.programs.seconds:.1f} s"
         self.bar.update(self.task, note=f"{ahead}{compiled}; {text}")
+
+
+class RunWatch:
+    """Follows the runs of a comparison of strategies, or the fits of one of surrogates."""
+
+    LINES = 20  # that are printed where nothing may move
+
+    def __init__(self, console: Console, programs: Programs) -> None:
+        self.console, self.programs = console, programs
+        self.bar: Any = None
+        self.task: Any = None
+
+    def trace(self, trace: Any, done: int, total: int, left: float) -> None:
+        """A run has ended; of the runs there are `total`, and `left` seconds remain."""
+        name = f"{trace.method} on {trace.problem}, instance {trace.instance}, seed {trace.seed}"
+        self._ended(name, trace.failure, done, total, left)
+
+    def fit(self, row: Any, done: int, total: int, left: float) -> None:
+        """A fit has ended."""
+        name = f"{row.surrogate} on {row.n} rows of {row.dataset}, split {row.split}"
+        self._ended(name, row.failure, done, total, left)
+
+    def _ended(self, name: str, failure: str, done: int, total: int, left: float) -> None:
+        compiled = f"{self.programs.count} programs in {self.programs.seconds:.1f} s"
+        ahead = "" if math.isnan(left) else f"about {left:.0f} s left, "
+        if failure:
+            self.console.line(f"failed: {name}: {failure}")
+        if self.bar is not None:
+            self.bar.update(self.task, completed=done, total=total, description=name,
+                            note=f"{ahead}{compiled}")  # fmt: skip
+        elif done == total or done % max(1, total // self.LINES) == 0:
+            self.console.line(f"{done} of {total} runs, {ahead}{compiled}; {name}")
 
 
 def _short(value: Any) -> str:

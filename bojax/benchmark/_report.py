@@ -10,6 +10,7 @@ beyond the same end are a tie.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ from bojax.stats import Interval
 
 AT = (0.25, 0.5, 1.0)  # shares of the budget at which ranks are shown
 RANKED_FROM = 0.5  # share of the fullest method's runs that a method needs to be ranked
+SAME_PROBLEM = 1e-5  # tolerance of optimum and reference, which each run's machine computes
+LONGEST_REASON = 120  # characters of a failure that are shown
+FOLDERS = re.compile(r"(?<![\w.])(?:~|[A-Za-z]:)?(?:[/\\][\w.+-]+)*[/\\](?=[\w.+-])")
 EVERYTHING = "all"  # the family that holds every problem
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -43,7 +47,8 @@ class RegretRow:
             one without any is left out of all other columns.
         reason: of the first failure, "" without one.
         counted, instances: runs behind the other columns, and instances among them.
-        ranks: mean rank at each share of the budget, 1 the best, over the runs that all
+        at: shares of the budget.
+        ranks: mean rank at each of them, 1 the best, over the runs that all
             ranked methods have; NaN for a method with fewer than half the runs of the fullest.
         ranked: how many runs of each the ranks are over.
         regret: geometric mean of the final normalised regret, over its own runs.
@@ -77,6 +82,7 @@ class RegretRow:
     reason: str
     counted: int
     instances: int
+    at: tuple[float, ...]
     ranks: tuple[float, ...]
     ranked: int
     regret: Interval
@@ -136,14 +142,15 @@ def regret_losses(rows: Iterable[RegretRow]) -> tuple[list[str], list[str], list
     """Where ours loses, where it is behind without the intervals showing it, and is slower.
 
     It loses where the interval of wins is below a half or that of the ratio is above 1, and
-    is behind where only the middle of either is.
+    is behind where only the middle of either is. With many rows some intervals miss by chance:
+    they are not corrected for how many there are.
 
     Example:
         >>> from bojax.benchmark import Trace, regret_losses, regret_table
         >>> traces = [Trace(m, "branin", i, 0, 1, 3, (30.0, 9.0, v), (0.1, 0.2, 0.3), 0.4, 30.0)
         ...           for i in (1, 2) for m, v in (("gp", 8.0), ("other", 0.5))]
         >>> regret_losses(regret_table(traces))[0]
-        ['other (wins 0.00 [0.00, 0.00], regret x 76 [76, 76])']
+        ['other (won 0.00 [0.00, 0.00] of the pairs, regret 76 [76, 76] times its)']
     """
     lost, behind, slower = [], [], []
     for row in rows:
@@ -151,23 +158,26 @@ def regret_losses(rows: Iterable[RegretRow]) -> tuple[list[str], list[str], list
             continue
         where = row.method if row.family == EVERYTHING else f"{row.method} on {row.family}"
         where += f" in batches of {row.batch}" if row.batch > 1 else ""
-        told = f"{where} (wins {share(row.wins)}, regret x {interval(row.ratio)})"
+        won, times = share(row.wins), interval(row.ratio)
+        told = f"{where} (won {won} of the pairs, regret {times} times its)"
         if row.wins.high < 0.5 or row.ratio.low > 1:
             lost.append(told)
         elif row.wins.mean < 0.5 or row.ratio.mean > 1:
             behind.append(told)
     whole = [row for row in rows if row.family == EVERYTHING]
-    own = {(r.evaluations, r.batch): r.seconds for r in whole if r.method == r.ours}
-    for row in whole:
-        mine = own[row.evaluations, row.batch]
-        if mine > row.seconds:
-            batch = f" in batches of {row.batch}" if row.batch > 1 else ""
-            slower.append(f"{row.method}{batch} ({number(row.seconds)} s beside {number(mine)})")
+    for own in [row for row in whole if row.method == row.ours]:
+        like = [r for r in whole if (r.evaluations, r.batch) == (own.evaluations, own.batch)]
+        if faster := [f"{r.method} {number(r.seconds)} s" for r in like if r.seconds < own.seconds]:
+            batch = f" in batches of {own.batch}" if own.batch > 1 else ""
+            slower.append(f"{', '.join(faster)} a suggestion{batch}, {number(own.seconds)} s here")
     return lost, behind, slower
 
 
-def regret_lines(rows: Sequence[RegretRow], *, at: Sequence[float] = AT) -> list[list[str]]:
-    """A header and a line a row, as text; for a Markdown table or a terminal.
+def regret_lines(rows: Sequence[RegretRow]) -> list[list[str]]:
+    """A header and a line a row of one table, as text; for Markdown or a terminal.
+
+    Raises:
+        DataError: there is no row.
 
     Example:
         >>> from bojax.benchmark import Trace, regret_lines, regret_table
@@ -175,10 +185,12 @@ def regret_lines(rows: Sequence[RegretRow], *, at: Sequence[float] = AT) -> list
         >>> regret_lines(regret_table(traces))[1][:2]
         ['gp', '1']
     """
-    ours = rows[0].ours if rows else "ours"
+    if not rows:
+        raise DataError("regret_lines: no rows; give those of one table.")
+    ours, at = rows[0].ours, rows[0].at
     head = [
         "method", "runs", *(f"rank at {100 * share:g} %" for share in at), "regret", "area",
-        "hits", f"{ours} wins", "of pairs", f"{ours} / it", "to match", "s a suggestion",
+        "hits", f"{ours} wins", "pairs", f"{ours} / it", "to match", "seconds",
     ]  # fmt: skip
     lines = [head]
     for row in rows:
@@ -213,8 +225,8 @@ def regret_gaps(rows: Iterable[RegretRow]) -> list[str]:
         if row.failures:
             empty = row.runs - row.counted
             without = f", {empty} of them without a value and not counted" if empty else ""
-            parts.append(f"{row.failures} ended early{without} (first: {row.reason})")
-        if row.ranks and all(math.isnan(rank) for rank in row.ranks) and row.counted:
+            parts.append(f"{row.failures} ended early{without} (first: {reason(row.reason)})")
+        if row.at and all(math.isnan(rank) for rank in row.ranks) and row.counted:
             parts.append("too few to be ranked")
         if parts:
             batch = f" in batches of {row.batch}" if row.batch > 1 else ""
@@ -259,6 +271,17 @@ def share(value: Interval) -> str:
     return f"{value.mean:.2f}{ends}"
 
 
+def reason(failure: str) -> str:
+    """A failure on one line, cut to a length, without the folders of the machine it was on.
+
+    Example:
+        >>> reason("ax: crashed: Traceback in /a/b/c.py, line 1")
+        'ax: crashed: Traceback in c.py, line 1'
+    """
+    text = FOLDERS.sub("", " ".join(failure.split()))
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
+
+
 def _to_match(value: float) -> str:
     if math.isnan(value):
         return ""
@@ -267,6 +290,7 @@ def _to_match(value: float) -> str:
 
 def _check(traces: Sequence[Trace]) -> None:
     seen: set[tuple] = set()
+    scales: dict[tuple[str, int], tuple[float, float]] = {}
     for trace in traces:
         if trace.key in seen:
             raise DataError(f"traces: {trace.key} is there twice; keep one.")
@@ -275,6 +299,13 @@ def _check(traces: Sequence[Trace]) -> None:
             raise DataError(
                 f"{trace.problem}: regret needs a known optimum and a reference above it, got "
                 f"{trace.optimum} and {trace.reference}; give the Problem both."
+            )
+        scale = (trace.optimum, trace.reference)
+        known = scales.setdefault((trace.problem, trace.instance), scale)
+        if not np.allclose(scale, known, rtol=SAME_PROBLEM, atol=SAME_PROBLEM):
+            raise DataError(
+                f"{trace.problem}, instance {trace.instance}: {trace.method} was run on another "
+                f"version of it, (optimum, reference) {scale} and not {known}; run it again."
             )
 
 
@@ -319,6 +350,7 @@ class _Table:
             reason=failed[0] if failed else "",
             counted=len(cells),
             instances=len(final),
+            at=self.at,
             ranks=ranks,
             ranked=ranked,
             regret=_power(_mean(final)),

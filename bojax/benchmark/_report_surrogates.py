@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bojax.benchmark._report import number, share
+from bojax.benchmark._report import number, reason, share
 from bojax.benchmark._surrogate_rows import SurrogateComparison, SurrogateRow
 from bojax.errors import DataError
 
@@ -31,7 +31,7 @@ def surrogate_losses(
         ...                      crps=v, fit_seconds=1 / v)
         ...         for data in ("a", "b") for k in range(3) for s, v in (("gp", 1), ("b", 0.5))]
         >>> surrogate_losses(rows, "gp")[0][0]
-        'b by RMSE (wins 0.00 [0.00, 0.00] of 6)'
+        'b by RMSE (won 0.00 [0.00, 0.00] of 6 pairs)'
     """
     mine = {_place(row): row for row in rows if row.surrogate == ours}
     if not mine:
@@ -45,7 +45,7 @@ def surrogate_losses(
             pairs = SurrogateComparison(tuple(side[p] for p in shared for side in (mine, theirs)))
             for score, label in SCORES.items():
                 wins = pairs.wins(ours, name, score)
-                told = f"{name} by {label} (wins {share(wins)} of {len(shared)})"
+                told = f"{name} by {label} (won {share(wins)} of {len(shared)} pairs)"
                 if wins.high < 0.5:
                     lost.append(told)
                 elif wins.mean < 0.5:
@@ -55,7 +55,7 @@ def surrogate_losses(
             own, its = (float(np.median([side[p].fit_seconds for p in fine]))
                         for side in (mine, theirs))  # fmt: skip
             if own > its:
-                slower.append(f"{name} ({number(its)} s a fit beside {number(own)})")
+                slower.append(f"{name} {number(its)} s a fit, {number(own)} s here")
     return lost, behind, slower
 
 
@@ -75,7 +75,7 @@ def surrogate_gaps(rows: Sequence[SurrogateRow]) -> list[str]:
         missing = len(everywhere - {_place(row) for row in mine})
         failed = [row.failure for row in mine if row.failure]
         parts = [f"{missing} of {len(everywhere)} runs are missing"] if missing else []
-        parts += [f"{len(failed)} failed (first: {failed[0]})"] if failed else []
+        parts += [f"{len(failed)} failed (first: {reason(failed[0])})"] if failed else []
         if parts:
             told.append(f"{name}: {', '.join(parts)}.")
     return told

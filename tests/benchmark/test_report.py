@@ -133,6 +133,19 @@ def test_a_failed_run_counts_with_what_it_had_and_an_empty_one_not_at_all():
     assert "2 ended early, 1 of them without a value and not counted (first: hung)" in text
 
 
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        ("in /a/b-c/d.py:3 and C:\\x\\y.py", "in d.py:3 and y.py"),
+        ("1/2 of them, at a\n  rate of 3 /s", "1/2 of them, at a rate of 3 s"),
+        ("x" * 500, "x" * 120 + "..."),
+    ],
+)
+def test_reasons_are_short_and_name_no_folder(failure, told):
+    rows = regret_table([run("gp", (1.0,)), run("a", (1.0,), failure=failure)])
+    assert regret_gaps(rows) == [f"a: 1 ended early (first: {told})."]
+
+
 def test_ours_may_have_nothing_to_be_paired_with():
     rows = regret_table([run("gp", (), evaluations=4, failure="broken"), *random_runs(("other",))])
     assert of(rows, "other").pairs == 0 and math.isnan(of(rows, "other").wins.mean)
@@ -184,14 +197,14 @@ def test_a_worse_geometric_mean_is_a_loss_whatever_the_wins():
     other = [replace(t, method="other", values=(1, 1, 1, 0.11 if t.seed else 1e-4)) for t in traces]
     rows = regret_table([*traces, *other])
     assert of(rows, "other").wins.low > 0.5
-    assert regret_losses(rows)[0][0].startswith("other (wins 0.67")
+    assert regret_losses(rows)[0][0].startswith("other (won 0.67")
 
 
 def test_who_is_faster_is_named():
     traces = random_runs()
     traces += [replace(t, method="fast", seconds=tuple(s / 10 for s in t.seconds))
                for t in traces if t.method == "other"]  # fmt: skip
-    assert regret_losses(regret_table(traces))[2] == ["fast (0.05 s beside 0.5)"]
+    assert regret_losses(regret_table(traces))[2] == ["fast 0.05 s a suggestion, 0.5 s here"]
 
 
 def test_lines_leave_no_nan_and_no_inf():
@@ -210,6 +223,7 @@ def test_lines_leave_no_nan_and_no_inf():
         (random_runs() * 2, {}, "is there twice"),
         ([run("gp", (1.0,), optimum=NAN)], {}, "p: regret needs a known optimum"),
         ([run("gp", (1.0,), optimum=1.0)], {}, "p: regret needs a known optimum"),
+        ([run("gp", (1.0,)), run("a", (1.0,), reference=2.0)], {}, "instance 0: a was run on ano"),
     ],
 )
 def test_what_makes_no_table(traces, settings, says):
@@ -234,7 +248,7 @@ def test_surrogates_that_win_are_named_by_score():
     assert [text.partition(" (")[0] for text in lost] == [
         "good by RMSE", "good by log density", "good by CRPS",
     ]  # fmt: skip
-    assert (behind, slower) == ([], ["bad (0.5 s a fit beside 1)"])
+    assert (behind, slower) == ([], ["bad 0.5 s a fit, 1 s here"])
 
 
 def test_surrogates_pair_on_what_both_have_and_a_failure_loses():

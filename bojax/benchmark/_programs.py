@@ -28,6 +28,9 @@ from bojax.space import table as tables
 # and an interrupt loses no more than these. Side by side on an accelerator, so many.
 LANES = {"cpu": 4}
 LANES_ELSEWHERE = 128
+MOST_COMPILED = 64  # programs kept for the next comparison of this process
+
+COMPILED: dict[Any, Callable] = {}
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,12 @@ class Group:
     Attributes:
         problems: one or more.
         numbers: where they stand in the caller's list.
+        key: what they share.
     """
 
     problems: tuple[Problem, ...]
     numbers: tuple[int, ...]
+    key: Any
 
 
 def group(problems: Sequence[Problem]) -> list[Group]:
@@ -79,7 +84,10 @@ def group(problems: Sequence[Problem]) -> list[Group]:
         shapes = tuple((np.shape(leaf), np.asarray(leaf).dtype.str) for leaf in leaves)
         key = (problem.evaluate, problem.truth, structure, shapes)
         found.setdefault(key, []).append(number)
-    return [Group(tuple(problems[i] for i in chosen), tuple(chosen)) for chosen in found.values()]
+    return [
+        Group(tuple(problems[i] for i in chosen), tuple(chosen), key)
+        for key, chosen in found.items()
+    ]
 
 
 class Runs:
@@ -103,20 +111,21 @@ class Runs:
         lanes = LANES.get(devices[0].platform, LANES_ELSEWHERE)
         self.group, self.wide, self.chunk = group, wide, lanes * len(devices)
         self.devices = len(devices)
-        times = 2 if isinstance(strategy, Doubled) else 1
+        self._times = 2 if isinstance(strategy, Doubled) else 1
         inner = strategy.strategy if isinstance(strategy, Doubled) else strategy
-        one = _one_run(inner, group.problems[0], evaluations * times, batch * times)
-        mesh = jax.make_mesh(
-            (len(devices),), ("runs",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices
-        )
-        spec = PartitionSpec("runs")
-        mapped = jax.shard_map(
-            over_batch(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-        )
-        self._times = times
+        sizes = (evaluations * self._times, batch * self._times)
+        one = _one_run(inner, group.problems[0], *sizes)
+        key = (_identity(inner), group.key, sizes, wide, devices[0].platform, len(devices))
+        try:
+            hash(key)
+        except TypeError:  # of a strategy that cannot be told from another: compiled each time
+            key = (object(), *key[1:])
         began = time.perf_counter()
-        with jax.enable_x64(wide):
-            self._program: Callable = jax.jit(mapped).lower(*self._arguments([(0, 0)])).compile()
+        if key not in COMPILED:
+            COMPILED[key] = self._compiled(one, devices)
+            for old in list(COMPILED)[:-MOST_COMPILED]:
+                COMPILED.pop(old, None)
+        self._program = COMPILED[key]
         self.compile_seconds = time.perf_counter() - began
         self._free = free_values(group.problems[0])
 
@@ -145,6 +154,17 @@ class Runs:
             values = np.where(np.isnan(pairs).all(-1), np.nan, np.fmin.reduce(pairs, axis=-1))
         return values, broken, seconds
 
+    def _compiled(self, one: Callable, devices) -> Callable:
+        mesh = jax.make_mesh(
+            (len(devices),), ("runs",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices
+        )
+        spec = PartitionSpec("runs")
+        mapped = jax.shard_map(
+            over_batch(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+        )
+        with jax.enable_x64(self.wide):
+            return jax.jit(mapped).lower(*self._arguments([(0, 0)])).compile()
+
     def _arguments(self, cells):
         """Tables, data and keys of a chunk; a short one repeats its first run."""
         filled = [*cells, *[cells[0]] * (self.chunk - len(cells))]
@@ -156,6 +176,16 @@ class Runs:
     def _cast(self, leaf):
         wide = np.float64 if self.wide else np.float32
         return leaf.astype(wide) if leaf.dtype.kind == "f" else leaf
+
+
+def _identity(strategy: Any) -> Any:
+    """What makes two strategies the same program: structure and settings, or the object."""
+    leaves, structure = jax.tree.flatten(strategy)
+    numbers = tuple(
+        leaf if leaf is strategy else (np.asarray(leaf).dtype.str, np.asarray(leaf).tobytes())
+        for leaf in leaves
+    )
+    return structure, numbers
 
 
 def _one_run(strategy, like: Problem, evaluations: int, batch: int) -> Callable:

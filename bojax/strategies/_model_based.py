@@ -205,8 +205,8 @@ def model_based(
         ...     return 2.0 * variance**0.5 - mean
         >>> strategy = bojax.strategies.model_based(acquisition=lower_bound)
         >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, strategy=strategy)
-        >>> optimizer.ask().config
-        {'x': 0.5}
+        >>> optimizer.strategy.surrogate.kernel
+        'matern52'
     """
     surrogate = GP() if surrogate is None else surrogate
     acquisition = LogEI() if acquisition is None else acquisition

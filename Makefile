@@ -5,8 +5,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
+LISTS = $(basename $(notdir $(wildcard benchmarks/environments/*.txt)))
+ENVIRONMENTS = $(filter-out %.no-deps,$(LISTS))
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check bench bench-env clean
 
 # A real sweep, small enough to watch: trained models, and what was learned about the space.
 demo: $(READY)
@@ -35,6 +37,21 @@ bench: $(READY)
 		echo "== $$script"; $(BIN)/python "$$script"; done
 	$(BIN)/python benchmarks/kills.py --folder build/kills
 	$(BIN)/python benchmarks/make_page.py
+
+# The libraries the bench compares with, each in an environment of its own, made from a pinned
+# list (some gigabytes of PyTorch in all). One that fails is named and the others are made.
+bench-env:
+	$(MAKE) --keep-going $(ENVIRONMENTS:%=.bench/%/ready)
+
+.bench/%/ready: benchmarks/environments/%.txt
+	@echo "== $*"
+	@{ $(PYTHON) -m venv .bench/$* && $(call install,$*,$<) && touch $@; } \
+		|| { rm -rf .bench/$*; echo "$*: not installed; the others go on"; exit 1; }
+
+# What has requirements it cannot mean goes without them, after the rest: <name>.no-deps.txt
+install = .bench/$1/bin/python -m pip install --quiet --requirement $2 \
+	&& { test ! -e $(2:.txt=.no-deps.txt) || .bench/$1/bin/python -m pip install --quiet \
+		--no-deps --requirement $(2:.txt=.no-deps.txt); }
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -62,7 +62,7 @@ class SurrogateRow:
             surrogate may use, `load` the load average of the machine.
 
     Example:
-        >>> from bojax.benchmark._surrogates import SurrogateRow
+        >>> from bojax.benchmark import SurrogateRow
         >>> SurrogateRow("gp", "friedman1", n=20, d=10, tests=200, split=0, nrmse=0.6).failure
         ''
     """
@@ -138,7 +138,7 @@ class SurrogateComparison:
         rows: a :class:`SurrogateRow` a surrogate, data set, size and split.
 
     Example:
-        >>> from bojax.benchmark._surrogates import SurrogateComparison, SurrogateRow
+        >>> from bojax.benchmark import SurrogateComparison, SurrogateRow
         >>> rows = tuple(SurrogateRow(s, data, n=20, d=2, tests=9, split=k, nrmse=v + k)
         ...              for data in ("a", "b") for k in range(3)
         ...              for s, v in (("gp", 0.5), ("mean", 1.0)))
@@ -339,7 +339,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[SurrogateRow]:
 
     Example:
         >>> import tempfile, pathlib
-        >>> from bojax.benchmark._surrogates import SurrogateRow
+        >>> from bojax.benchmark import SurrogateRow
         >>> row = SurrogateRow("gp", "friedman1", n=20, d=10, tests=9, split=0, failure="died")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "rows.csv"

@@ -107,7 +107,7 @@ def compare_surrogates(
     Example:
         >>> import numpy as np
         >>> from bojax.benchmark._datasets import friedman1
-        >>> from bojax.benchmark._surrogates import compare_surrogates
+        >>> from bojax.benchmark import compare_surrogates
         >>> class Line:  # Bayesian linear regression, weights ~ N(0, 100), noise of variance 1
         ...     noise = 1.0
         ...     def fit(self, key, data):

@@ -2,8 +2,8 @@
 
     python benchmarks/make_page.py
 
-Each section has the command, when it ran, on what, a table with medians and the least and
-largest value, and, first, where bojax loses. Of a file with several runs the latest counts.
+The page begins with where bojax loses. Each section has the command, when it ran, on what, and
+a table. Of a file with several runs the latest counts. Pictures go to docs/bench_*.png.
 """
 
 from __future__ import annotations
@@ -14,26 +14,34 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import record
+from sections import (
+    Rows,
+    Section,
+    bullets,
+    latest,
+    losses,
+    provenance,
+    regret,
+    speed,
+    spread,
+    surrogates,
+)
 
-PAGE = Path(__file__).parent / "README.md"
-Rows = Sequence[dict[str, str]]
-NOT_VERSIONS = {
-    "run", "side", "kind", "round", "seconds", "observations", "columns", "load", "threads",
-    "cores", "statement", "phase", "program", "programs", "what", "number", "value", "unit",
-    "method", "batch", "width", "epochs", "trials", "trials_timed", "compile_seconds",
-    "run_seconds", "per_minute_excl", "per_minute_incl", "accuracy", "devices", "platform", "when",
-}  # fmt: skip
+HERE = Path(__file__).parent
+PAGE = HERE / "README.md"
+PICTURES = HERE.parent / "docs"
 HEAD = """# Benchmarks
 
-Made by `python benchmarks/make_page.py` from the rows in `benchmarks/rows/`; a test holds the
-page to them. Medians, with the least and the largest value in brackets. Both sides of a
-comparison ran in one process, or in processes that took turns. Ratios above 1 are in favour
-of bojax; where it loses is said first.
+Made by `python benchmarks/make_page.py` from the rows in `benchmarks/rows/` and the traces of
+other libraries in `benchmarks/traces/`; a test holds the page to them. Medians, with the least
+and the largest value in brackets; intervals in square brackets are 95 %. Both sides of a
+comparison ran in one process, or in processes that took turns, where times are compared.
+Ratios of seconds above 1 are in favour of bojax.
 """
 NOTHING = "No rows have been recorded yet. `make bench` records them.\n"
 
 
-def ask_latency(rows: Rows) -> str:
+def ask_latency(rows: Rows) -> Section:
     """Seconds of a suggestion, bojax beside Optuna."""
     lines, lost = [], []
     for kind in ("cold", "scratch", "warm"):
@@ -46,9 +54,8 @@ def ask_latency(rows: Rows) -> str:
         if ratio < 1:
             lost.append(f"{kind} ({ratio:.2f})")
     n, d = rows[0]["observations"], rows[0]["columns"]
-    return "\n".join(
+    text = "\n".join(
         [
-            f"## A suggestion after {n} observations in {d} dimensions\n",
             provenance("ask_latency.py", rows),
             losses(lost),
             "One core. `cold` is the first suggestion of a process, compiling included; `scratch` "
@@ -58,9 +65,10 @@ def ask_latency(rows: Rows) -> str:
             *[line for _, line in sorted(lines)],
         ]
     )
+    return Section(f"A suggestion after {n} observations in {d} dimensions", lost, text)
 
 
-def import_time(rows: Rows) -> str:
+def import_time(rows: Rows) -> Section:
     """Seconds of imports."""
     found: dict[str, list[float]] = {}
     for row in rows:
@@ -68,9 +76,8 @@ def import_time(rows: Rows) -> str:
     jax = statistics.median(found["import jax"])
     ratio = {name: jax / statistics.median(seconds) for name, seconds in found.items()}
     lost = [f"`{name}` ({ratio[name]:.2f})" for name in found if ratio[name] < 1]
-    return "\n".join(
+    text = "\n".join(
         [
-            "## Importing\n",
             provenance("import_time.py", rows),
             losses(lost),
             "`bojax` loads its doors when they are first used, so what it does not load is not "
@@ -79,9 +86,10 @@ def import_time(rows: Rows) -> str:
             *[f"| `{name}` | {spread(found[name])} | {ratio[name]:.2f} |" for name in found],
         ]
     )
+    return Section("Importing", lost, text)
 
 
-def programs(rows: Rows) -> str:
+def programs(rows: Rows) -> Section:
     """Compiled programs a phase."""
     lines = []
     for phase in dict.fromkeys(row["phase"] for row in rows):
@@ -91,9 +99,8 @@ def programs(rows: Rows) -> str:
         seconds = sum(float(row["seconds"]) for row in mine)
         lines.append(f"| {phase} | {total} | {seconds:.1f} | {names or 'none'} |")
     n = rows[0]["observations"]
-    return "\n".join(
+    text = "\n".join(
         [
-            f"## Programs compiled from 1 to {n} observations\n",
             provenance("programs.py", rows),
             "The second space has other parameters, kinds and conditions, and the same size "
             "class: it must compile nothing.\n",
@@ -101,9 +108,10 @@ def programs(rows: Rows) -> str:
             *lines,
         ]
     )
+    return Section(f"Programs compiled from 1 to {n} observations", (), text)
 
 
-def training_loops(rows: Rows) -> str:
+def training_loops(rows: Rows) -> Section:
     """Trials per minute: a population beside three loops of one's own."""
     keys = ("batch", "width", "epochs", "trials", "cores")
     tables, lost = [], []
@@ -135,9 +143,8 @@ def training_loops(rows: Rows) -> str:
             for what, ratio in (("", excl), (" with compiling", incl)):
                 if ratio < 1:
                     lost.append(f"against {method}{what}, {title} ({ratio:.2f})")
-    return "\n".join(
+    text = "\n".join(
         [
-            "## Training many small models\n",
             provenance("training_loops.py", rows),
             losses(lost),
             "Trials per minute of an MLP on scikit-learn's digits: `a` a new program a trial, `b` "
@@ -145,26 +152,27 @@ def training_loops(rows: Rows) -> str:
             *tables,
         ]
     )
+    return Section("Training many small models", lost, text)
 
 
-def store(rows: Rows) -> str:
+def store(rows: Rows) -> Section:
     """What a commit costs."""
     lines = []
     for what in dict.fromkeys(row["what"] for row in rows):
         mine = [row for row in rows if row["what"] == what]
         values = [float(row["value"]) for row in mine]
         lines.append(f"| {what} | {spread(values)} {mine[0]['unit']} | {len(values)} |")
-    return "\n".join(
+    text = "\n".join(
         [
-            "## The store\n",
             provenance("store.py", rows),
             "| what | median (least to largest) | times |\n|---|---|---|",
             *lines,
         ]
     )
+    return Section("The store", (), text)
 
 
-SECTIONS: dict[str, Callable[[Rows], str]] = {
+SECTIONS: dict[str, Callable[[Rows], Section]] = {
     "ask_latency": ask_latency,
     "import_time": import_time,
     "programs": programs,
@@ -173,59 +181,60 @@ SECTIONS: dict[str, Callable[[Rows], str]] = {
 }
 
 
-def page(folder: Path) -> str:
-    """The whole page from the rows in a folder."""
-    parts = [HEAD]
+def sections(rows: Path, traces: Path) -> list[Section]:
+    """The sections that have rows, in the order of the page."""
+    found = [regret.section(regret.traces_of([rows, traces]))]
+    if (file := rows / "surrogates.csv").exists():
+        found.append(surrogates.section(surrogates.rows_of(file)))
+    if (file := rows / "speed.csv").exists():
+        found.append(speed.section(record.read(file)))
     for name, section in SECTIONS.items():
-        file = folder / f"{name}.csv"
-        if file.exists():
-            parts.append(section(latest(record.read(file))) + "\n")
-    return "\n".join(parts if len(parts) > 1 else [HEAD, NOTHING])
+        if (file := rows / f"{name}.csv").exists():
+            found.append(section(latest(record.read(file))))
+    return [section for section in found if section is not None]
 
 
-def latest(rows: Rows) -> Rows:
-    """The rows of the last run, where runs are named."""
-    last = max(row.get("run", "") for row in rows)
-    return [row for row in rows if row.get("run", "") == last]
+def page(rows: Path, traces: Path | None = None) -> str:
+    """The whole page from the rows of a folder, and the traces beside it."""
+    parts = sections(rows, traces or rows.parent / "traces")
+    if not parts:
+        return f"{HEAD}\n{NOTHING}"
+    lost = [f"{s.title}: {'; '.join(s.lost)}." for s in parts if s.lost]
+    first = Section("Where bojax loses", (), bullets(lost) if lost else "Nowhere in these rows.")
+    return "\n".join([HEAD, *(f"## {s.title}\n\n{s.text}\n" for s in [first, *parts])])
 
 
-def spread(values: Sequence[float]) -> str:
-    """Median, least and largest, to three digits; one value stands alone."""
-    middle, low, high = (digits(f(values)) for f in (statistics.median, min, max))
-    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
+def pictures(rows: Path, traces: Path, folder: Path) -> list[Path]:
+    """Draw what the page shows, and say where."""
+    from bojax import analysis
 
-
-def digits(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def losses(lost: Sequence[str]) -> str:
-    return f"**Loses:** {'; '.join(lost)}.\n" if lost else "Loses nowhere here.\n"
-
-
-def provenance(script: str, rows: Rows) -> str:
-    """Command, time, machine and versions behind some rows."""
-    when = sorted(row.get("run") or row["when"] for row in rows)[0].replace("T", " ")
-    loads = [float(row["load"]) for row in rows]
-    threads = rows[0].get("threads") or rows[0]["cores"]
-    versions = ", ".join(
-        f"{name} {version}"
-        for name, version in rows[0].items()
-        if name not in NOT_VERSIONS and version
-    )
-    return (
-        f"`python benchmarks/{script}`, {when}; {threads} of {rows[0]['cores']} cores, "
-        f"load average {min(loads):.1f} to {max(loads):.1f}; {versions}.\n"
-    )
+    drawn = []
+    compared = regret.traces_of([rows, traces])
+    draw = (analysis.regret_picture, analysis.rank_picture, analysis.cost_picture)
+    for setting in regret.settings_of(compared):
+        mine = [trace for trace in compared if (trace.evaluations, trace.batch) == setting]
+        for kind, picture in zip(regret.PICTURES, draw, strict=True):
+            drawn.append(folder / regret.picture_name(kind, *setting))
+            picture(mine, ours=regret.OURS, save=drawn[-1])
+    if (file := rows / "surrogates.csv").exists():
+        found = surrogates.rows_of(file)
+        drawn.append(folder / surrogates.PICTURE)
+        analysis.calibration_picture(found, ours=surrogates.ours(found), save=drawn[-1])
+    return drawn
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=Path, default=record.ROWS)
+    parser.add_argument("--traces", type=Path, default=None, help="traces/ beside the rows")
     parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder to draw into")
     settings = parser.parse_args(arguments)
-    settings.page.write_text(page(settings.rows))
+    traces = settings.traces or settings.rows.parent / "traces"
+    settings.page.write_text(page(settings.rows, traces))
     print(f"wrote {settings.page.name}")
+    for path in pictures(settings.rows, traces, settings.pictures):
+        print(f"wrote {path.name}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
 """The page of figures is what the raw rows say, and the scripts write rows it can read."""
 
 import importlib
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bojax.benchmark import SurrogateRow, Trace, write_traces
+from bojax.benchmark._surrogate_rows import write_rows
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = {"make_page", "record", "sections", "programs", "import_time", "store", "speed_parts"}
 
 
 @pytest.fixture
@@ -16,7 +23,7 @@ def bench(monkeypatch):
     before = set(sys.modules)
     yield importlib.import_module
     for name in set(sys.modules) - before:
-        if name in {"make_page", "record", "programs", "import_time", "store"}:
+        if name.partition(".")[0] in SCRIPTS:
             del sys.modules[name]
 
 
@@ -87,6 +94,182 @@ def test_scripts_write_rows_the_page_can_read(bench, tmp_path, capsys):
     text = bench("make_page").page(tmp_path)
     assert "| commit of one result |" in text
     assert "| `import jax` |" in text and "| 1.00 |" in text
+
+
+# ------------------------------------------------------------------ regret
+
+
+def runs(method, shift, *, seeds=3):
+    """Runs that end `shift` decades from those of shift 0, seed by seed."""
+    draw = np.random.default_rng(0)
+    return [
+        Trace(method, problem, i, s, 1, 8, tuple(10 ** (shift - draw.uniform(0, 2, 8))),
+              tuple(np.arange(1.0, 9.0)), 0.0, 1.0, family=family, half="reporting",
+              machine="Linux x86_64, 2 cores", versions=f"{method}lib 1.0", load=0.5,
+              when="2030-01-02T00:00:00")
+        for problem, family in (("branin", "continuous"), ("ackley", "mixed"))
+        for i in (1, 2, 3) for s in range(seeds)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """`recorded(ours, theirs)` writes traces as the repository keeps them; the rows' folder."""
+
+    def write(ours, *theirs):
+        (tmp_path / "rows").mkdir(exist_ok=True)
+        if ours:
+            write_traces(tmp_path / "rows" / "regret.csv", ours)
+        for peer in theirs:
+            write_traces(tmp_path / "traces" / f"{peer[0].method}.csv", peer)
+        return tmp_path / "rows"
+
+    return write
+
+
+def line(text, start, number=0):
+    return [found for found in text.splitlines() if found.startswith(start)][number]
+
+
+def test_the_page_begins_with_where_bojax_loses(bench, recorded):
+    folder = recorded(runs("gp", 0.0), runs("strong", -0.5), runs("weak", 0.5))
+    bench("record").append(folder / "ask_latency.csv", latency("2030-01-02T00:00:00", NEW))
+    text = bench("make_page").page(folder)
+    first, second = re.findall(r"^## (.*)", text, re.MULTILINE)[:2]
+    assert (first, second) == ("Where bojax loses", "Regret on the standard problems")
+    summary = text[text.index(first) : text.index(f"## {second}")]
+    assert "strong (won 0.00 [0.00, 0.00] of the pairs, regret 3.2 [3.2, 3.2] times its)" in summary
+    assert "strong on mixed" in summary and "weak" not in summary
+    assert "- A suggestion after 100 observations in 6 dimensions: cold (0.10)." in summary
+
+
+def test_regret_is_told_with_what_it_is_of(bench, recorded):
+    tuning = [replace(t, problem="levy", half="tuning") for t in runs("gp", 9.0)]
+    ours = [*runs("gp", 0.0), *runs("random", 1.0), *tuning]
+    few = runs("few", -0.5, seeds=1)
+    few[0] = replace(few[0], values=(), seconds=(), failure="hung in /a/b/lib.py | for long")
+    text = bench("make_page").page(recorded(ours, few))
+    assert "- few: fewlib 1.0; threads: 1" in text and "3 seeds of gp" in text
+    assert (
+        "- few: 12 of 18 runs are missing, 1 ended early, 1 of them without a value and not "
+        in text
+    )
+    assert "(first: hung in lib.py | for long)" in text
+    assert "6 instances; ranks over 18 runs of each." in text
+    row = line(text, "| gp |").split(" | ")
+    assert row[1:5] == ["18", "1", "1", "1"]  # the tuning half is not in it
+    assert line(text, "| method | continuous | mixed |")
+    for kind in ("regret", "rank", "cost"):
+        assert f"![{kind}](../docs/bench_{kind}_8_by_1.png)" in text
+
+
+def test_every_budget_and_batch_has_its_table(bench, recorded):
+    ours = [*runs("gp", 0.0), *(replace(t, batch=4) for t in runs("gp", 0.0))]
+    alone = [replace(t, evaluations=9) for t in runs("peer", 0.0)]  # nothing of ours beside it
+    text = bench("make_page").page(recorded(ours, alone))
+    heads = re.findall(r"^### (.*)", text, re.MULTILINE)
+    assert heads == ["8 evaluations, one at a time", "8 evaluations, in batches of 4"]
+
+
+def test_traces_of_others_alone_make_no_section(bench, recorded):
+    folder = recorded([], runs("peer", 0.0))
+    assert "No rows have been recorded yet" in bench("make_page").page(folder)
+
+
+def test_a_changed_trace_changes_the_page(bench, recorded):
+    peer = runs("peer", 0.1)
+    folder = recorded(runs("gp", 0.0), peer)
+    before = bench("make_page").page(folder)
+    better = [replace(t, values=tuple(v / 10 for v in t.values)) for t in peer]
+    write_traces(folder.parent / "traces" / "peer.csv", better)  # the last of a key counts
+    after = bench("make_page").page(folder)
+    assert "peer (won" not in before and "peer (won" in after
+
+
+# ------------------------------------------------------------------ surrogates
+
+
+def fits(name, error):
+    return [
+        SurrogateRow(name, data, n=n, d=2, tests=9, split=k, nrmse=error, log_density=-error,
+                     crps=error, coverage50=0.4, coverage90=0.8, coverage95=0.9, fit_seconds=0.1,
+                     predict_seconds=0.1, compile_seconds=1.0, calibration_error=0.1,
+                     versions=f"{name}lib 1.0", machine="x86_64, 2 cores", load=0.5,
+                     when="2030-01-02T00:00:00")
+        for data in ("a", "b") for n in (20, 50) for k in range(2)
+    ]  # fmt: skip
+
+
+def test_surrogates_are_told_losses_first(bench, tmp_path):
+    write_rows(tmp_path / "surrogates.csv", [*fits("bojax matern52", 9.0), *fits("other", 0.5)])
+    write_rows(tmp_path / "surrogates.csv", fits("bojax matern52", 1.0))  # a later run
+    text = bench("make_page").page(tmp_path)
+    assert "Ours is `bojax matern52`." in text and "- other: otherlib 1.0; threads: 1" in text
+    assert text.index("other by RMSE (won 0.00 [0.00, 0.00] of 8 pairs)") < text.index("Ours is")
+    assert line(text, "| 20 | bojax matern52 |").split(" | ")[2:6] == ["4", "0", "1.000", "-1.000"]
+    assert "![calibration](../docs/bench_calibration.png)" in text
+
+
+# ------------------------------------------------------------------ speed
+
+
+def timed(part, case, contender, seconds, *, run="2030-01-02T00:00:00", **more):
+    """Rows as speed.py writes them, a second a round."""
+    blank = dict.fromkeys(("objective", "score", "evaluations", "first_seconds", "programs",
+                           "note", "peer"), "")  # fmt: skip
+    return [
+        {"run": run, "part": part, "case": case, "contender": contender, "set": 0, "round": i,
+         "seconds": value, **blank, **COMMON, "jax": "0.10.2", "jaxlib": "0.10.2", **more}
+        for i, value in enumerate(seconds)
+    ]  # fmt: skip
+
+
+def test_speed_is_told_case_by_case_with_paired_ratios(bench, tmp_path):
+    rows = [
+        *timed("b", "fit, n=50", "bojax", [0.2, 0.4, 0.3], objective=10.0, programs=2),
+        *timed("b", "fit, n=50", "fast", [0.1, 0.3], objective=10.0, peer="fast 1.0"),
+        *timed("b", "fit, n=50", "deep", [0.4, 0.9, 0.5], objective=9.5),
+        *timed("b", "fit, n=50", "gone", [""], note="no environment"),
+        *timed("a", "value", "bojax", [0.2]),
+        *timed("a", "value", "floor", [0.1]),
+        *timed("a", "value", "bojax", [7.0], run="2029"),  # an earlier run
+    ]
+    bench("record").append(tmp_path / "speed.csv", rows)
+    text = bench("make_page").page(tmp_path)
+    assert "| fit, n=50 | fast | 0.2 (0.1 to 0.3) | 0.62 | 10 |" in text  # of 0.5 and 0.75
+    assert "| value | floor | 0.1 | 0.50 |" in text
+    summary = text[: text.index("## Speed")]
+    assert "fit, n=50, against fast (0.62)" in summary
+    assert "fit, n=50, objective of deep is better by 0.5" in summary
+    assert "floor" not in summary and "against deep" not in summary
+    assert "- gone, fit, n=50: no environment" in text and "- fast: fast 1.0" in text
+    assert "7" not in line(text, "| value | bojax |")
+
+
+def test_growth_is_a_slope_on_log_axes(bench, tmp_path):
+    rows = []
+    for n in (8, 16, 32, 64):
+        rows += timed("scaling n", f"n={n}", "bojax", [1e-6 * n**2 * max(1, n / 32)])
+    bench("record").append(tmp_path / "speed.csv", rows)
+    text = bench("make_page").page(tmp_path)
+    assert "| n | 2.30 | 2.50 | 8, 16, 32, 64 |" in text
+
+
+# ------------------------------------------------------------------ the command
+
+
+def test_the_command_writes_the_page_and_small_pictures(bench, recorded, tmp_path, capsys):
+    folder = recorded([*runs("gp", 0.0), *runs("random", 0.5)], runs("peer", 0.1))
+    write_rows(folder / "surrogates.csv", [*fits("bojax matern52", 1.0), *fits("other", 0.5)])
+    arguments = ["--rows", str(folder), "--page", str(tmp_path / "p.md"), "--pictures"]
+    bench("make_page").main([*arguments, str(tmp_path / "docs")])
+    text = (tmp_path / "p.md").read_text()
+    assert text == bench("make_page").page(folder)
+    linked = set(re.findall(r"\.\./docs/([a-z0-9_]+\.png)", text))
+    drawn = {path.name: path.stat().st_size for path in (tmp_path / "docs").iterdir()}
+    assert set(drawn) == linked and len(linked) == 4
+    assert max(drawn.values()) < 150_000
+    assert all(f"wrote {name}" in capsys.readouterr().out for name in list(linked)[:1])
 
 
 @pytest.mark.slow

@@ -1,0 +1,139 @@
+"""The section of speed: rows of `speed.py`, seconds beside others' and beside a floor."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import Rows, Section, bullets, losses, spread, table
+
+OURS, FLOOR = "bojax", "floor"
+EVEN = 0.01  # nats: a difference of objective or score that is none
+HEADINGS = {
+    "a": "Value and gradient of the objective",
+    "b": "A fit",
+    "c": "A suggestion",
+    "d": "Whole runs",
+}
+EXPLAINED = """One and the same core for everybody, in turn, warmed up; median, least and largest
+seconds, and the median of the paired ratios to bojax: above 1 bojax is faster. The floor is
+LAPACK's factor, inverse and one pass over the pairs. `objective` is where a fit ended in
+bojax's own objective (lower is better), `score` the log expected improvement of a suggestion
+(higher is better). `first call` includes compiling, `programs` are those it compiled.
+"""
+
+
+def section(rows: Rows) -> Section:
+    """The section; of each part the last run counts."""
+    last = {row["part"]: max(r["run"] for r in rows if r["part"] == row["part"]) for row in rows}
+    rows = [row for row in rows if row["run"] == last[row["part"]]]
+    lost, tables = [], []
+    for part in dict.fromkeys(row["part"] for row in rows):
+        mine = [row for row in rows if row["part"] == part]
+        if part.startswith("scaling"):
+            continue
+        worse, lines = _part(mine)
+        lost += worse
+        head = ["case", "who", "seconds", "ratio", "objective", "score", "evaluations",
+                "first call", "programs"]  # fmt: skip
+        tables.append(f"### {HEADINGS.get(part, part)}\n\n{table(head, lines)}\n")
+    if growth := _growth(rows):
+        tables.append(f"### Growth\n\n{table(['of', 'exponent', 'upper half', 'sizes'], growth)}\n")
+    notes = dict.fromkeys(f"{r['contender']}, {r['case']}: {r['note']}" for r in rows if r["note"])
+    missing = [f"Not complete:\n\n{bullets(list(notes))}\n"] if notes else []
+    parts = [_provenance(rows), losses(lost), *missing, EXPLAINED, *tables]
+    return Section("Speed", lost, "\n".join(parts))
+
+
+def _part(rows: Rows) -> tuple[list[str], list[list[str]]]:
+    """Where ours loses in a part, and its lines."""
+    lost, lines = [], []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        mine = [row for row in rows if row["case"] == case]
+        own = _by_place(mine, OURS) or _by_place(mine, mine[0]["contender"])
+        for name in dict.fromkeys(row["contender"] for row in mine):
+            its = _by_place(mine, name)
+            if not its:
+                continue
+            ratio = _paired(its, own, "seconds", lambda a, b: a / b)
+            foreign = not name.startswith(OURS) and name != FLOOR
+            if foreign and ratio is not None and ratio < 1:
+                lost.append(f"{case}, against {name} ({ratio:.2f})")
+            for what, sign in (("objective", 1), ("score", -1)):
+                gap = _paired(its, own, what, lambda a, b, sign=sign: sign * (a - b))
+                if foreign and gap is not None and gap < -EVEN:
+                    lost.append(f"{case}, {what} of {name} is better by {-gap:.2g}")
+            lines.append(_line(case, name, list(its.values()), ratio))
+    return lost, lines
+
+
+def _line(case: str, name: str, rows: Rows, ratio: float | None) -> list[str]:
+    first = rows[0]
+    middle = [
+        "" if not (known := _known(rows, what)) else f"{statistics.median(known):.6g}"
+        for what in ("objective", "score", "evaluations")
+    ]
+    told = "" if ratio is None else f"{ratio:.2f}"
+    return [case, name, spread(_known(rows, "seconds")), told, *middle,
+            first["first_seconds"], first["programs"]]  # fmt: skip
+
+
+def _by_place(rows: Rows, contender: str) -> dict[tuple[str, str], dict[str, str]]:
+    """Set and round -> what a contender measured there."""
+    return {
+        (row["set"], row["round"]): row
+        for row in rows
+        if row["contender"] == contender and row["seconds"] != ""
+    }
+
+
+def _paired(its, own, what: str, compare) -> float | None:
+    """Median over what both measured of a comparison of the two."""
+    pairs = [(its[p][what], own[p][what]) for p in its if p in own]
+    known = [compare(float(a), float(b)) for a, b in pairs if a != "" and b != ""]
+    return statistics.median(known) if known else None
+
+
+def _known(rows: Rows, what: str) -> list[float]:
+    return [float(row[what]) for row in rows if row[what] != ""]
+
+
+def _growth(rows: Rows) -> list[list[str]]:
+    """What grows, the exponent over all sizes and over the upper half, and the sizes."""
+    lines = []
+    for part in dict.fromkeys(row["part"] for row in rows if row["part"].startswith("scaling")):
+        by_size: dict[float, list[float]] = {}
+        for row in rows:
+            if row["part"] == part and row["seconds"] != "":
+                size = float(row["case"].partition("=")[2])
+                by_size.setdefault(size, []).append(float(row["seconds"]))
+        sizes = sorted(by_size)
+        if len(sizes) < 2:
+            continue
+        middle = [statistics.median(by_size[size]) for size in sizes]
+        upper = max(0, len(sizes) // 2 - 1)
+        lines.append([
+            part.removeprefix("scaling").strip(" ,:") or part,
+            f"{_slope(sizes, middle):.2f}", f"{_slope(sizes[upper:], middle[upper:]):.2f}",
+            ", ".join(f"{size:g}" for size in sizes),
+        ])  # fmt: skip
+    return lines
+
+
+def _slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def _provenance(rows: Rows) -> str:
+    when = sorted(row["run"] for row in rows)
+    loads = [float(row["load"]) for row in rows]
+    own = ", ".join(f"{name} {rows[0][name]}" for name in ("python", "bojax", "jax", "jaxlib"))
+    peers = sorted({f"{row['contender']}: {row['peer']}" for row in rows if row["peer"]})
+    told = f"\n{bullets(peers)}\n" if peers else ""
+    return (
+        f"`python benchmarks/speed.py`, {when[0].replace('T', ' ')}; {rows[0]['threads']} of "
+        f"{rows[0]['cores']} cores, load average {min(loads):.1f} to {max(loads):.1f}; {own}.\n"
+        f"{told}"
+    )

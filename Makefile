@@ -8,7 +8,10 @@ READY = $(VENV)/ready
 LISTS = $(basename $(notdir $(wildcard benchmarks/environments/*.txt)))
 ENVIRONMENTS = $(filter-out %.no-deps,$(LISTS))
 
-.PHONY: demo test test-all check bench bench-env clean
+SCRIPTS = $(addprefix benchmarks/,ask_latency.py import_time.py programs.py speed.py store.py \
+	surrogates.py training_loops.py)
+
+.PHONY: demo test test-all check bench bench-full bench-env clean
 
 # A real sweep, small enough to watch: trained models, and what was learned about the space.
 demo: $(READY)
@@ -31,10 +34,17 @@ check: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target build/installed build/wheel/*.whl
 	cd build/installed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p bojax
 
-# Each script prints its table and the command that makes it again; the page comes last.
+# The standard set, ours alone, in minutes: regret on both halves, one by one and in batches of
+# 4, beside the stored traces of other libraries; then the page.
 bench: $(READY)
-	@set -e; for script in $$(ls benchmarks/*.py | grep -v -e make_page -e kills); do \
-		echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/regret.py
+	$(BIN)/python benchmarks/make_page.py
+
+# Everything, hours: what is compared with needs `make bench-env` first.
+bench-full: $(READY)
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/regret.py
+	@set -e; for script in $(SCRIPTS); do echo "== $$script"; $(BIN)/python "$$script"; done
 	$(BIN)/python benchmarks/kills.py --folder build/kills
 	$(BIN)/python benchmarks/make_page.py
 

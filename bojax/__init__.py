@@ -46,6 +46,7 @@ _HOME = {
 }
 _MODULES = (
     "acquisitions",
+    "benchmark",
     "errors",
     "history",
     "kernels",
@@ -80,6 +81,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from bojax import (
         acquisitions,
+        benchmark,
         errors,
         history,
         kernels,

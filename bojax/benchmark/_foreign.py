@@ -33,6 +33,7 @@ from bojax.space.parameters import choice_key
 WORKER = Path(__file__).with_name("_worker.py")
 SHIPPED = Path(__file__).with_name("peers")
 START_SECONDS = 300.0  # for loading the libraries, which a cold disk makes slow
+GRACE_SECONDS = 5.0  # from the end of its output to its exit
 THREAD_VARIABLES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 LAST_WORDS = 2000  # bytes of its standard error that a crash is told with
 LISTED = 1000  # integers of a range in a condition, which is sent as a list
@@ -344,7 +345,7 @@ class Worker:
     def _crashed(self, name: str) -> PeerError:
         assert self._process is not None
         try:
-            status = self._process.wait(timeout=5.0)
+            status = self._process.wait(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             return self._failed(f"{name} closed its output")
         self._errors.seek(0, os.SEEK_END)

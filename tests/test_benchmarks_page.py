@@ -159,6 +159,7 @@ def test_regret_is_told_with_what_it_is_of(bench, recorded):
     row = line(text, "| gp |").split(" | ")
     assert row[1:5] == ["18", "1", "1", "1"]  # the tuning half is not in it
     assert line(text, "| method | continuous | mixed |")
+    assert line(text, "| few |", 1).split(" | ")[1].endswith("(0.00) of 2")  # one was empty
     for kind in ("regret", "rank", "cost"):
         assert f"![{kind}](../docs/bench_{kind}_8_by_1.png)" in text
 

@@ -26,9 +26,10 @@ EXPLAINED = f"""Problems of the {HALF} half, on which no default was chosen; `hi
 targets reached, ten a decade. A regret of 1 is the median random point, 0.01 one per cent of
 the way from there to the optimum left. `regret` is the geometric mean at the end, `area` the
 mean log10 regret over all evaluations, `to match` the share of the budget after which {OURS}
-is where the other ended, `seconds` those of a suggestion. Runs are paired by problem, instance and seed; intervals are 95 %
-bootstraps over instances, then seeds, so they are about further instances of these problems.
-They are not corrected for their number. A run that ended early counts with the best it had.
+is where the other ended, `seconds` those of a suggestion. Runs are paired by problem, instance
+and seed; intervals are 95 % bootstraps over instances, then seeds, so they are about further
+instances of these problems. They are not corrected for their number. A run that ended early
+counts with the best it had. Pictures leave out methods that were not run on all instances.
 Seconds are the method's own, compiling apart: of bojax's methods a core's share of programs of
 many runs, evaluations included; of the others as timed while other runs went on beside them.
 """
@@ -87,7 +88,8 @@ def _tables(rows: Sequence[RegretRow], evaluations: int, batch: int) -> list[str
     families = list(dict.fromkeys(row.family for row in rows if row.family != "all"))
     if families:
         parts += [
-            f"By family: final regret, and in brackets how often {OURS} ends below it.\n",
+            f"By family: final regret, in brackets how often {OURS} ends below it, and of how many "
+            "runs where some are missing.\n",
             table(["method", *families], _by_family(whole, rows, families)) + "\n",
         ]
     return parts
@@ -98,7 +100,8 @@ def _by_family(whole, rows, families) -> list[list[str]]:
     for row in rows:
         told = "" if row.regret.mean != row.regret.mean else f"{row.regret.mean:.2g}"
         wins = "" if row.method == OURS or not row.pairs else f" ({row.wins.mean:.2f})"
-        cells[row.method, row.family] = told + wins
+        fewer = f" of {row.counted}" if told and row.missing else ""
+        cells[row.method, row.family] = told + wins + fewer
     return [[row.method, *(cells.get((row.method, f), "") for f in families)] for row in whole]
 
 

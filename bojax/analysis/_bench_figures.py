@@ -24,6 +24,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))  # once the colours 
 PLAIN = ("random", "sobol")  # what has no model: grey, told apart by dashes
 MARGIN = 0.14  # of a log axis around its points, which have names beside them
 FEW_DECADES = 2.2  # of a log axis, below which 2 and 5 are ticks as well
+NOT_ALL = "not run on all instances"
 REGRET_AXIS = "regret (1: median random point)"
 
 
@@ -54,10 +55,12 @@ def regret_figure(
     overall: Mapping[str, Band],
     families: Mapping[str, Mapping[str, Band]],
     instances: Mapping[str, int],
+    methods: Sequence[str],
+    left_out: Sequence[str],
     ours: str | None,
 ) -> Figure:
     """Large: all instances, `instances[""]` of them. Small beside it: each family."""
-    looks = style(list(overall), ours)
+    looks = style(methods, ours)
     small = list(families) if len(families) > 1 else []
     figure = _blank(REGRET_INCHES if small else ALONE_INCHES)
     large, *others = _panels(figure, len(small))
@@ -66,7 +69,7 @@ def regret_figure(
     _plain_log(large.yaxis)
     count = instances[""]
     title = f"All {count} instances" if small else f"{count} instances"
-    _dress(large, title, "evaluations", REGRET_AXIS)
+    _dress(large, title, "evaluations" + _without(NOT_ALL, left_out), REGRET_AXIS)
     _label_ends(large, _ends(overall, looks), GAP)
     for name, axes in zip(small, others, strict=True):
         _curves(axes, families[name], looks, banded=[ours])
@@ -87,7 +90,7 @@ def rank_figure(
     axes = figure.subplots()
     _curves(axes, bands, looks, banded=list(bands))
     title = f"Mean rank of the best so far, over {runs} runs of each"
-    below = "evaluations" + (f" (too few runs: {', '.join(unranked)})" if unranked else "")
+    below = "evaluations" + _without("too few runs", unranked)
     _dress(axes, title, below, f"rank among {len(bands)} (1 is best)")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.invert_yaxis()
@@ -95,9 +98,11 @@ def rank_figure(
     return figure
 
 
-def cost_figure(costs: Mapping[str, Cost], ours: str | None) -> Figure:
+def cost_figure(
+    costs: Mapping[str, Cost], methods: Sequence[str], left_out: Sequence[str], ours: str | None
+) -> Figure:
     """A point a method: its own seconds a run against the regret it reached."""
-    looks = style(list(costs), ours)
+    looks = style(methods, ours)
     figure = _blank(COST_INCHES)
     axes = figure.subplots()
     axes.set_xscale("log")
@@ -123,7 +128,8 @@ def cost_figure(costs: Mapping[str, Cost], ours: str | None) -> Figure:
                       zorder=order)  # fmt: skip
     compiled = any(cost.compile_seconds > 0 for cost in costs.values())
     title = "Quality against time" + ("; hollow: compiling added" if compiled else "")
-    _dress(axes, title, "seconds of the method itself, a whole run", f"final {REGRET_AXIS}")
+    below = "seconds of the method itself, a whole run" + _without(NOT_ALL, left_out)
+    _dress(axes, title, below, f"final {REGRET_AXIS}")
     _plain_log(axes.yaxis)
     _plain_log(axes.xaxis)
     _name_points(axes, points)
@@ -200,6 +206,11 @@ def _plain_log(axis: Any) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _without(why: str, methods: Sequence[str]) -> str:
+    """What an axis says of methods that are not drawn."""
+    return f"\n({why}: {', '.join(methods)})" if methods else ""
 
 
 def _around(values: Sequence[float]) -> tuple[float, float]:

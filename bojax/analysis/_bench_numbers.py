@@ -105,6 +105,24 @@ def log_curve(trace: Any) -> np.ndarray:
     return stats.log_regret(regret)
 
 
+def complete(
+    methods: Mapping[str, Mapping[Cell, Any]],
+) -> tuple[dict[str, Mapping[Cell, Any]], list[str]]:
+    """The methods that were run on every instance, if with fewer seeds; and the others' names.
+
+    Means over different instances do not compare, so a picture of them leaves the others out.
+
+    Example:
+        >>> kept, others = complete({"a": {("p", 1, 0): 0, ("p", 2, 0): 0}, "b": {("p", 1, 0): 0}})
+        >>> list(kept), others
+        (['a'], ['b'])
+    """
+    instances = {method: {cell[:2] for cell in runs} for method, runs in methods.items()}
+    fullest = max(instances.values(), key=len)
+    kept = {method: runs for method, runs in methods.items() if instances[method] >= fullest}
+    return kept, [method for method in methods if method not in kept]
+
+
 def regret_bands(methods: Mapping[str, Mapping[Cell, Any]]) -> dict[str, Band]:
     """Geometric mean over instances of the regret after each evaluation, by method."""
     bands = {}

@@ -21,7 +21,8 @@ def regret_picture(
     Lines are geometric means over instances (seeds averaged first) of the normalised regret,
     floored and capped as :func:`bojax.stats.log_regret` does; bands are 95 % bootstrap
     intervals over instances. The small panels keep the colours of the large one, and only
-    the band of `ours`.
+    the band of `ours`. A method that was not run on all instances of a panel is not in it, and
+    named below the large one.
 
     Args:
         traces: :class:`bojax.benchmark.Trace`, of one batch size and one budget.
@@ -48,10 +49,14 @@ def regret_picture(
     for method, runs in methods.items():
         for cell, trace in runs.items():
             families.setdefault(trace.family, {}).setdefault(method, {})[cell] = trace
+    kept, left_out = numbers.complete(methods)
+    parts = {name: numbers.complete(part)[0] for name, part in families.items()}
     figure = _figures().regret_figure(
-        numbers.regret_bands(methods),
-        {name: numbers.regret_bands(part) for name, part in families.items()},
-        {"": _instances(methods)} | {name: _instances(part) for name, part in families.items()},
+        numbers.regret_bands(kept),
+        {name: numbers.regret_bands(part) for name, part in parts.items()},
+        {"": _instances(kept)} | {name: _instances(part) for name, part in parts.items()},
+        list(methods),
+        left_out,
         ours,
     )
     return _saved(figure, save)
@@ -89,7 +94,8 @@ def cost_picture(
     """Final regret against the seconds a method itself took for a run, one point a method.
 
     Vertical bars are 95 % bootstrap intervals over instances, horizontal ones the quartiles
-    over runs. What compiling took is not in the point: a hollow one has it added.
+    over runs. What compiling took is not in the point: a hollow one has it added. A method
+    that was not run on all instances is left out, and named below.
 
     Args, Returns, Raises:
         as :func:`regret_picture`.
@@ -102,7 +108,10 @@ def cost_picture(
         >>> cost_picture(traces).axes[0].get_xscale()
         'log'
     """
-    return _saved(_figures().cost_figure(numbers.costs(numbers.cells(traces)), ours), save)
+    methods = numbers.cells(traces)
+    kept, left_out = numbers.complete(methods)
+    figure = _figures().cost_figure(numbers.costs(kept), list(methods), left_out, ours)
+    return _saved(figure, save)
 
 
 def calibration_picture(

@@ -176,6 +176,8 @@ def regret_losses(rows: Iterable[RegretRow]) -> tuple[list[str], list[str], list
 def regret_lines(rows: Sequence[RegretRow]) -> list[list[str]]:
     """A header and a line a row of one table, as text; for Markdown or a terminal.
 
+    Where a method was run on fewer instances than others, its regret says on how many.
+
     Raises:
         DataError: there is no row.
 
@@ -192,14 +194,17 @@ def regret_lines(rows: Sequence[RegretRow]) -> list[list[str]]:
         "method", "runs", *(f"rank at {100 * share:g} %" for share in at), "regret", "area",
         "hits", f"{ours} wins", "pairs", f"{ours} / it", "to match", "seconds",
     ]  # fmt: skip
-    lines = [head]
+    lines, instances = [head], max(row.instances for row in rows)
     for row in rows:
         own = row.method == row.ours
+        runs = f"{row.runs} of {row.runs + row.missing}" if row.missing else str(row.runs)
         failed = f" ({row.failures} failed)" if row.failures else ""
+        # A mean over other instances than the rest is no comparison: said where it stands.
+        alone = f" on {row.instances}" if 0 < row.instances < instances else ""
         pairs = [share(row.wins), str(row.pairs), interval(row.ratio), _to_match(row.to_match)]
         lines.append([
-            row.method, f"{row.runs}{failed}", *(number(rank) for rank in row.ranks),
-            interval(row.regret), number(row.area), number(row.hits),
+            row.method, f"{runs}{failed}", *(number(rank) for rank in row.ranks),
+            interval(row.regret) + alone, number(row.area), number(row.hits),
             *([""] * 4 if own else pairs), number(row.seconds),
         ])  # fmt: skip
     return lines

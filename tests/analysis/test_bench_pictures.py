@@ -173,6 +173,18 @@ def test_regret_panels_hold_the_numbers_in_one_set_of_colours():
     assert (len(large.collections), len(mixed.collections)) == (3, 1)  # bands
 
 
+def test_a_method_is_drawn_where_it_was_run_on_every_instance():
+    runs = random_runs(("gp", "few", "tpe"), family=lambda i: "noisy" if i % 2 else "mixed")
+    runs = [r for r in runs if r.method != "few" or (r.instance % 2 and r.seed == 0)]
+    large, mixed, noisy = regret_picture(runs, ours="gp").axes
+    assert [("few" in lines(axes)) for axes in (large, mixed, noisy)] == [False, False, True]
+    assert large.get_xlabel() == "evaluations\n(not run on all instances: few)"
+    cost = cost_picture(runs, ours="gp").axes[0]
+    assert {t.get_text() for t in cost.texts} == {"gp", "tpe"} and "few" in cost.get_xlabel()
+    assert colours(large)["tpe"] == colours(noisy)["tpe"]
+    assert "not run" not in regret_picture(RUNS).axes[0].get_xlabel()
+
+
 def test_one_family_has_one_panel():
     (axes,) = regret_picture(random_runs(family=lambda i: "noisy")).axes
     assert axes.get_title(loc="left") == "4 instances"

@@ -207,6 +207,13 @@ def test_who_is_faster_is_named():
     assert regret_losses(regret_table(traces))[2] == ["fast 0.05 s a suggestion, 0.5 s here"]
 
 
+def test_a_mean_over_fewer_instances_says_so():
+    few = [t for t in random_runs(("few",)) if t.instance < 2]
+    lines = {line[0]: line for line in regret_lines(regret_table([*random_runs(), *few], at=()))}
+    assert (lines["few"][1], lines["gp"][1]) == ("6 of 15", "15")
+    assert lines["few"][2].endswith("] on 2") and lines["gp"][2].endswith("]")
+
+
 def test_lines_leave_no_nan_and_no_inf():
     traces = [*random_runs(), run("alone", (0.5, 0.4, 0.3, 0.2), instance=99)]
     lines = regret_lines(regret_table(traces))

@@ -160,8 +160,10 @@ def test_a_finished_comparison_runs_nothing_and_says_the_same(call):
     first, second = call(*REGRET), call(*REGRET)
     assert "programs compiled: 0 " in second.output
     # All but the seconds, of which a file keeps four digits.
-    cells = [[[cell.strip() for cell in line.split("│")][:-2]
-              for line in r.output.splitlines() if "│" in line] for r in (first, second)]  # fmt: skip
+    cells = [
+        [[c.strip() for c in line.split("│")][:-2] for line in r.output.splitlines() if "│" in line]
+        for r in (first, second)
+    ]
     assert cells[0] == cells[1] and len(cells[0]) == 2 and cells[0][0][1] == "random"
 
 

@@ -24,7 +24,7 @@ FILE = record.ROWS / "regret.csv"
 
 def strategies():
     return {
-        "bojax": bojax.strategies.gp(),
+        "gp": bojax.strategies.gp(),
         "random": bojax.strategies.random(),
         "random x2": Doubled(bojax.strategies.random()),
         "sobol": bojax.strategies.sobol(),

@@ -22,7 +22,7 @@ from bojax.errors import DataError
 from bojax.stats import Interval
 
 AT = (0.25, 0.5, 1.0)  # shares of the budget at which ranks are shown
-RANKED_FROM = 0.5  # share of the fullest method's runs that a method needs to be ranked
+RANKED_FROM = 0.5  # share of all instances that a method needs to have been run on to be ranked
 SAME_PROBLEM = 1e-5  # tolerance of optimum and reference, which each run's machine computes
 LONGEST_REASON = 120  # characters of a failure that are shown
 FOLDERS = re.compile(r"(?<![\w.])(?:~|[A-Za-z]:)?(?:[/\\][\w.+-]+)*[/\\](?=[\w.+-])")
@@ -49,7 +49,7 @@ class RegretRow:
         counted, instances: runs behind the other columns, and instances among them.
         at: shares of the budget.
         ranks: mean rank at each of them, 1 the best, over the runs that all
-            ranked methods have; NaN for a method with fewer than half the runs of the fullest.
+            ranked methods have; NaN for a method that was run on fewer than half the instances.
         ranked: how many runs of each the ranks are over.
         regret: geometric mean of the final normalised regret, over its own runs.
         area: mean log10 regret over all evaluations, in decades; lower is better.
@@ -373,8 +373,12 @@ class _Table:
         )
 
     def _ranks(self) -> tuple[dict[str, tuple[float, ...]], int]:
-        fullest = max(map(len, self.curves.values()))
-        enough = {m: c for m, c in self.curves.items() if c and len(c) >= RANKED_FROM * fullest}
+        every = len({cell[:2] for cell in self.everywhere})
+        enough = {
+            method: curves
+            for method, curves in self.curves.items()
+            if len({cell[:2] for cell in curves}) >= RANKED_FROM * every
+        }
         shared = sorted(set.intersection(*map(set, enough.values()))) if enough else []
         if not shared:
             return {}, 0

@@ -33,6 +33,7 @@ from bojax import acquisitions, kernels
 from bojax import strategies as own_strategies
 from bojax.benchmark._foreign import Foreign, PeerError, Worker, run_foreign
 from bojax.benchmark._programs import Doubled, Group, Runs, checked, group
+from bojax.benchmark._report import FOLDERS
 from bojax.benchmark._traces import Trace, read_traces, write_traces
 from bojax.benchmark.problems._instances import VERSION
 from bojax.benchmark.problems._standard import described
@@ -191,7 +192,7 @@ class _Comparison:
                 if old is not None and old.content == trace.content:
                     self.found[trace.key] = old
         self.taken_over = len(self.found)
-        self.began = time.monotonic()
+        self.began = 0.0  # when the first run could begin: compiling is no pace of runs
 
     def run(self, workers: int) -> None:
         ours = {n: s for n, s in self.strategies.items() if not isinstance(s, Foreign)}
@@ -219,6 +220,7 @@ class _Comparison:
     def _run_group(self, name, group: Group, cells, program: Future[Runs]) -> None:
         try:
             runs = program.result()
+            self.began = self.began or time.monotonic()
         except Exception as error:  # of a strategy that anyone may have written
             reason = f"{type(error).__name__}: {_first_line(error)}"
             for cell in cells:
@@ -230,7 +232,7 @@ class _Comparison:
                 values, broken, seconds = runs(
                     [(group.numbers.index(p), self._seed(p, seed)) for _, p, seed in part]
                 )
-            spread = np.linspace(0, seconds, self.evaluations, endpoint=False)
+            spread = np.linspace(0, seconds, self.evaluations + 1)[1:]
             for cell, line, first in zip(part, values, broken, strict=True):
                 failure = "" if np.isfinite(line).any() else "no evaluation gave a finite value"
                 if first >= 0:
@@ -264,6 +266,7 @@ class _Comparison:
                         return
                     self._ended(self._foreign_run(worker, cell))
 
+        self.began = self.began or time.monotonic()
         with ThreadPoolExecutor(max(1, workers)) as pool:
             running = [pool.submit(work) for _ in range(min(max(1, workers), len(cells)))]
             try:
@@ -276,16 +279,15 @@ class _Comparison:
         _, p, seed = cell
         blank, problem = self.blank[cell], self.problems[p]
         free: list[float] = []
-        evaluate = _host_evaluate(problem, self._seed(p, seed), free)
         try:
-            if problem.space is None:
-                raise PeerError(f"{problem.name}: has no space; foreign methods need names.")
+            evaluate = _host_evaluate(problem, self._seed(p, seed), free)
+            assert problem.space is not None  # refused by the line above
             _, seconds, failure = run_foreign(
                 worker, problem.space, evaluate, seed=self._seed(p, seed) % 2**31,
                 evaluations=self.evaluations, batch=self.batch,
             )  # fmt: skip
         except PeerError as error:
-            seconds, failure = [], str(error)
+            seconds, failure = list[float](), str(error)
         return replace(
             blank, values=tuple(free[: len(seconds)]), seconds=tuple(seconds), failure=failure
         )
@@ -338,7 +340,10 @@ class _Comparison:
 
     def _ended(self, trace: Trace) -> None:
         trace = replace(
-            trace, load=round(os.getloadavg()[0], 2), when=time.strftime("%Y-%m-%dT%H:%M:%S")
+            trace,
+            failure=FOLDERS.sub("", trace.failure),
+            load=round(os.getloadavg()[0], 2),
+            when=time.strftime("%Y-%m-%dT%H:%M:%S"),
         )
         with self.lock:
             self.found[trace.key] = trace
@@ -346,7 +351,7 @@ class _Comparison:
                 write_traces(self.store, [trace])
             done, total = len(self.found), len(self.cells)
             fresh = done - self.taken_over
-            left = (time.monotonic() - self.began) / fresh * (total - done)
+            left = (time.monotonic() - (self.began or time.monotonic())) / fresh * (total - done)
             if self.on_trace is not None:
                 self.on_trace(trace, done, total, left)
 
@@ -371,6 +376,8 @@ def _instances(problems: Sequence[Problem]) -> list[int]:
 
 def _host_evaluate(problem: Problem, seed: int, free: list[float]) -> Callable:
     """`configs -> observed values`; noise-free ones are appended to `free`."""
+    if problem.space is None:
+        raise PeerError(f"{problem.name}: has no space; foreign methods need names.")
     space, started = problem.space, [0]
     run_key = jax.random.wrap_key_data(np.asarray(key_bits(seed)))
     key = jax.random.fold_in(run_key, NOISE_STREAM)

@@ -107,16 +107,16 @@ def test_beyond_floor_and_ceiling_all_are_equal():
 
 
 def test_pairs_are_what_both_have_and_ranks_what_all_have():
-    few = [t for t in random_runs(("few",)) if t.seed == 0]
+    few = [t for t in random_runs(("few",)) if t.instance < 2]
     half = [t for t in random_runs(("half",)) if t.seed < 2]
     rows = regret_table([*random_runs(), *few, *half])
-    assert {row.method: row.pairs for row in rows} == {"gp": 0, "other": 15, "few": 5, "half": 10}
+    assert {row.method: row.pairs for row in rows} == {"gp": 0, "other": 15, "few": 6, "half": 10}
     assert [math.isnan(of(rows, m).ranks[-1]) for m in ("gp", "few", "half")] == [0, 1, 0]
     assert of(rows, "gp").ranked == 10
     assert sum(row.ranks[-1] for row in rows if row.method != "few") == pytest.approx(6.0)
-    assert of(rows, "few").missing == 10
+    assert of(rows, "few").missing == 9
     assert regret_gaps(rows) == [
-        "few: 10 of 15 runs are missing, too few to be ranked.",
+        "few: 9 of 15 runs are missing, too few to be ranked.",
         "half: 5 of 15 runs are missing.",
     ]
 

@@ -95,6 +95,20 @@ def test_batches_and_the_shorter_last_one(method):
     assert seconds[0] == seconds[1] < seconds[2] == seconds[3] < seconds[4]
 
 
+class Clock(Worker):
+    """A worker whose start takes a second, an ask ten, and a tell a hundred."""
+
+    def call(self, name, **arguments):
+        answer, _ = super().call(name, **arguments)
+        return answer, {"start": 1.0, "ask": 10.0, "tell": 100.0}[name]
+
+
+def test_seconds_are_what_was_used_before_a_suggestion(method):
+    with Clock(method()) as worker:
+        assert run(worker, evaluations=3)[1] == [11.0, 121.0, 231.0]
+        assert run(worker, evaluations=3, batch=2)[1] == [11.0, 11.0, 121.0]
+
+
 def test_what_a_method_is_told(method):
     told = "return [{'x': 0.25 * len(self.told) + 0.125 * (self.told[-1] is None), 'n': 1}]"
     values = iter([0.5, float("nan"), 1.0])
@@ -216,6 +230,10 @@ READY = """print('{"ready": {"versions": {}}}', flush=True); input()"""
         ("print('hello')", "start gave a malformed answer: b'hello'"),
         ("print('{}')", "start gave a malformed answer: {}"),
         ("import time; time.sleep(1000)", "start took longer than 0.5 s"),
+        (  # it says something all the time, but never a line
+            "import time\nwhile True: print('.', end='', flush=True); time.sleep(0.1)",
+            "start took longer than 0.5 s",
+        ),
         ("import os, time; os.closerange(0, 3); time.sleep(1000)", "start closed its output"),
         (f"{READY}; print('[1]')", "malformed answer: b'[1]'"),
         (f"{READY}; print(1, end='')", "start crashed with exit status 0"),
@@ -355,8 +373,9 @@ def test_positions_and_configurations(positions):
     assert SENT.active(config) == list(MIXED.decode(row))
     back = SENT.from_unit(SENT.to_unit(config))
     assert np.allclose(MIXED.encode(back), row, atol=1e-9)
-    parked = MIXED.decode(MIXED.encode(SENT.filled(config)))
-    assert parked == pytest.approx(MIXED.decode(row))
+    present = SENT.active(config)
+    parked = {p["name"]: p["default"] for p in SENT if p["name"] not in present}
+    assert SENT.filled(config) == {name: config[name] for name in present} | parked
 
 
 def test_ends_of_the_positions_are_the_bounds():

@@ -1,0 +1,1 @@
+"""Parts of `benchmarks/speed.py`; a folder, so that `make bench` does not run them as scripts."""

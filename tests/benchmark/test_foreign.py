@@ -383,6 +383,7 @@ def test_ends_of_the_positions_are_the_bounds():
     names = ("rate", "depth", "width", "size", "tail")
     assert [low[name] for name in names] == [1e-5, 1, 16, 1, -3.0]
     assert [high[name] for name in names] == [0.1, 4, 496, 8, 5.0]
+    assert SENT.from_unit([0, 0, 0, 0, 0, 0.4, 0, 0])["size"] == 2  # the nearest of three
     assert high["share"] == pytest.approx(0.85)  # the last of 0.1 + k 0.25
 
 

@@ -39,10 +39,10 @@ _events: list[tuple[str, float, float]] = []  # kind, when it began, when it end
 _open = 0  # how many are listening
 
 
-def _listen(event: str, seconds: float, **details: Any) -> None:
+def _listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
     if _open and event in EVENTS:
         now = time.perf_counter()
-        _events.append((EVENTS[event], now - seconds, now))
+        _events.append((EVENTS[event], now - duration_secs, now))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bojax.history import History, Status, capacity_for, empty_history
 from bojax.space import Space, SpaceTable
@@ -69,7 +70,7 @@ class Problem:
             >>> problem.noise_free(jnp.full((1, 4), 0.5)).tolist()
             [0.5]
         """
-        data, rows = jax.tree.map(jnp.asarray, (self.data, rows))  # to the caller's precision
+        data, rows = _traced((self.data, rows))
         if self.truth is not None:
             return self.truth(data, rows)
         return self.evaluate(data, None, rows)
@@ -113,7 +114,7 @@ def run(
     for name, value in (("evaluations", evaluations), ("batch", batch)):
         if value < 1:
             raise ValueError(f"run: {name} must be at least 1, got {value}.")
-    table = jax.tree.map(jnp.asarray, problem.table)  # to the precision of this trace
+    table, data = _traced((problem.table, problem.data))
     columns = table.columns
     dtype = jnp.result_type(float)
     capacity = capacity_for(evaluations)
@@ -126,7 +127,7 @@ def run(
         state, history = carry
         wanted = jnp.minimum(batch, evaluations - start).astype(jnp.int32)
         state, rows, info = strategy.ask(state, history, key, batch, None, wanted)
-        values = problem.evaluate(problem.data, jax.random.fold_in(noise_key, start), rows)
+        values = problem.evaluate(data, jax.random.fold_in(noise_key, start), rows)
         values = jnp.asarray(values, dtype).reshape(batch, -1)
         usable = jnp.all(jnp.isfinite(values), axis=1) & info.valid
         # A row that was suggested although it is taken says nothing new, nor that it failed.
@@ -152,6 +153,15 @@ def run(
     starts = jnp.arange(0, evaluations, batch, dtype=jnp.int32)
     (_, history), _ = jax.lax.scan(step, (state, history), starts)
     return history
+
+
+def _traced(tree: Any) -> Any:
+    """Leaves as JAX arrays of this trace's precision.
+
+    NumPy arrays are copied: JAX would keep what they became as constants of this trace, and
+    hand that to a later program of the other precision.
+    """
+    return jax.tree.map(lambda x: jnp.asarray(x.copy() if isinstance(x, np.ndarray) else x), tree)
 
 
 def best_so_far(history: History) -> Any:

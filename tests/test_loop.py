@@ -156,3 +156,20 @@ def test_the_model_beats_chance_in_four_dimensions():
         history = jax.jit(lambda packed, one=one: jax.lax.map(one, packed))((keys, shifts))
         best[name] = float(bojax.loop.best_so_far(history)[:, -1].mean())
     assert best["gp"] < best["random"] / 5
+
+
+def test_a_run_in_float32_leaves_the_optimizer_of_its_space_alone():
+    """JAX keeps a float32 copy of a NumPy constant; nobody else may be handed it."""
+    space = bojax.Space({"x": bojax.Float(-1.0, 1.0)})
+    problem = bojax.loop.Problem(
+        space.table, lambda data, key, rows: (rows[:, 0] - data) ** 2, np.full((), 0.3)
+    )
+
+    def run(key):
+        return bojax.loop.run(bojax.strategies.sobol(), problem, key, evaluations=2).values
+
+    jax.jit(run)(jax.random.key(0))
+    jax.jit(problem.noise_free)(np.zeros((1, 4), np.float32))
+    with jax.enable_x64(True):
+        jax.jit(lambda table, data: (table.low, data))(problem.table, problem.data)
+    assert bojax.Optimizer(space, strategy="sobol").ask().config["x"] <= 1.0

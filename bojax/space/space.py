@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from bojax.errors import ConfigError, SpaceError
@@ -94,9 +95,20 @@ class Space:
             )
             for i, (name, parameter) in enumerate(self.parameters.items())
         ]
-        self.table: SpaceTable = self._compile()
+        self._table: SpaceTable = self._compile()
 
     # ------------------------------------------------------------------ configurations
+
+    @property
+    def table(self) -> SpaceTable:
+        """The arrays of the space, a copy each time.
+
+        JAX keeps what a NumPy array became when it was a constant of a trace, at that trace's
+        precision. An array of its own for everyone who asks keeps a float32 program of one
+        from meeting a float64 program of another.
+        """
+        table: SpaceTable = jax.tree.map(np.copy, self._table)
+        return table
 
     def encode(self, configs: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Configurations as canonical rows.
@@ -116,8 +128,8 @@ class Space:
         listed: list[Mapping[str, Any]] = [configs] if single else list(configs)  # type: ignore
         for config in listed:
             codec.check_names(config, self.names)
-        rows = np.tile(self.table.default, (len(listed), 1))
-        rows[:, self.table.role == tables.FIDELITY] = 1.0
+        rows = np.tile(self._table.default, (len(listed), 1))
+        rows[:, self._table.role == tables.FIDELITY] = 1.0
         given = np.zeros(rows.shape, bool)
         for column, (name, parameter) in enumerate(self.parameters.items()):
             where = [i for i, config in enumerate(listed) if name in config]
@@ -125,8 +137,8 @@ class Space:
                 values = [listed[i][name] for i in where]
                 rows[where, column] = _encode(name, parameter, values)
                 given[where, column] = True
-        missing = tables.active(self.table, rows, np) & self.table.used & ~given
-        missing &= self.table.role != tables.FIDELITY
+        missing = tables.active(self._table, rows, np) & self._table.used & ~given
+        missing &= self._table.role != tables.FIDELITY
         if missing.any():
             trial, column = map(int, np.argwhere(missing)[0])
             raise ConfigError(
@@ -149,7 +161,7 @@ class Space:
         """
         single = np.ndim(rows) == 1
         rows = self.canonical(np.atleast_2d(np.asarray(rows, float)))
-        present = tables.active(self.table, rows, np)
+        present = tables.active(self._table, rows, np)
         columns = [
             (name, self._decode_column(c, rows), present[:, c].tolist())
             for c, name in enumerate(self.names)
@@ -163,17 +175,17 @@ class Space:
 
     def canonical(self, rows: np.ndarray) -> np.ndarray:
         """Rows as the engine compares them: on the grid, inactive columns parked, `[..., D]`."""
-        rows = tables.snap(self.table, np.asarray(rows, float), np)
+        rows = tables.snap(self._table, np.asarray(rows, float), np)
         for column, parameter in enumerate(self.parameters.values()):
             if isinstance(parameter, Float) and parameter.step is None:
                 rows[..., column] = codec.on_grid(parameter, rows[..., column])
         return np.where(
-            tables.active(self.table, rows, np) & self.table.used, rows, self.table.default
+            tables.active(self._table, rows, np) & self._table.used, rows, self._table.default
         )
 
     def active(self, rows: np.ndarray) -> np.ndarray:
         """Which parameters exist for rows, `[..., len(names)]` bool."""
-        return tables.active(self.table, np.asarray(rows, float), np)[..., : len(self.names)]
+        return tables.active(self._table, np.asarray(rows, float), np)[..., : len(self.names)]
 
     def sample(self, n: int, *, seed: int = 0) -> list[dict[str, Any]]:
         """`n` configurations, uniform in the scale searched in.
@@ -183,8 +195,8 @@ class Space:
             >>> bojax.Space({"n": bojax.Int(1, 3)}).sample(2, seed=1)
             [{'n': 2}, {'n': 1}]
         """
-        unit = np.random.default_rng(seed).random((n, self.table.columns))
-        return self.decode(tables.unit_to_row(self.table, unit, np))
+        unit = np.random.default_rng(seed).random((n, self._table.columns))
+        return self.decode(tables.unit_to_row(self._table, unit, np))
 
     def columns(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Each parameter's decoded values as one array, `[N]`; choices as int32 codes.
@@ -197,7 +209,7 @@ class Space:
             if isinstance(parameter, (Float, Int)):
                 out[name] = np.array(codec.decode_numeric(parameter, rows[:, c]))
             else:
-                out[name] = tables.choice_code(self.table, rows, np)[:, c]
+                out[name] = tables.choice_code(self._table, rows, np)[:, c]
         return out
 
     def fidelity_value(self, rows: np.ndarray) -> np.ndarray:
@@ -226,7 +238,7 @@ class Space:
             >>> bojax.Space({"n": bojax.Int(1, 3), "b": bojax.Boolean()}).size
             6.0
         """
-        return float(tables.cells(self.table, np))
+        return float(tables.cells(self._table, np))
 
     def every_row(
         self, limit: int = 1_000_000, given: np.ndarray | None = None
@@ -239,9 +251,9 @@ class Space:
         """
         if not self.size <= limit:
             return None
-        rows = tables.enumerate_rows(self.table, np.arange(int(self.size)), np)
-        given = np.full(self.table.columns, np.nan) if given is None else given
-        rows = tables.with_given(self.table, rows, given, np)
+        rows = tables.enumerate_rows(self._table, np.arange(int(self.size)), np)
+        given = np.full(self._table.columns, np.nan) if given is None else given
+        rows = tables.with_given(self._table, rows, given, np)
         _, first = np.unique(rows, axis=0, return_index=True)
         return rows[np.sort(first)]
 
@@ -366,7 +378,7 @@ class Space:
         parameter = self.parameters[self.names[column]]
         if isinstance(parameter, (Float, Int)):
             return codec.decode_numeric(parameter, rows[:, column])
-        codes = tables.choice_code(self.table, rows, np)[:, column]
+        codes = tables.choice_code(self._table, rows, np)[:, column]
         return [parameter.choices[code] for code in codes.tolist()]
 
 

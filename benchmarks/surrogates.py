@@ -9,9 +9,13 @@ and uniform samples of two problems of the reporting half, one of them noisy. Al
 share one core and take turns; the surrogates' settings are the defaults of their libraries.
 
 The run can be interrupted and started again: rows are kept in build/surrogates.csv, and added
-to benchmarks/rows/surrogates.csv when all are there. A quarter of an hour on an idle core, of
-which compiling is the larger part of bojax's share, and GPJax, whose recipe compiles at every
-fit, half of the rest.
+to benchmarks/rows/surrogates.csv when all are there. Without HEBO's it took 23 minutes at a
+load average of 4 to 9 on two cores.
+
+How to read the seconds: `fit_seconds` are warm, so bojax's leave out what it compiles, nine
+tenths of what it took here (`compile_seconds`), while GPJax's recipe compiles at every fit and
+its seconds include that. Scores are of recipes, not of libraries: GPJax's starts at a length
+scale of 0.1 and on ten inputs mostly stays at the mean.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from bojax.benchmark import problems
 from bojax.benchmark._foreign import Foreign, PeerError, Worker, foreign, run_foreign
+from bojax.benchmark._profile import flame, profile
 from bojax.benchmark._programs import Doubled
 from bojax.benchmark._report import (
     RegretRow,
@@ -32,8 +33,10 @@ __all__ = [
     "compare_strategies",
     "compare_surrogates",
     "compare_sweeps",
+    "flame",
     "foreign",
     "problems",
+    "profile",
     "read_traces",
     "regret_gaps",
     "regret_lines",

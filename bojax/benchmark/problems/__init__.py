@@ -19,6 +19,7 @@ from bojax.benchmark.problems._catalogue import (
     styblinski_tang,
 )
 from bojax.benchmark.problems._draws import gp_draw
+from bojax.benchmark.problems._simple_hpo import simple_hpo
 from bojax.benchmark.problems._standard import HALVES, described, standard
 from bojax.benchmark.problems._tables import table
 
@@ -42,6 +43,7 @@ __all__ = [
     "mixed",
     "rastrigin",
     "rosenbrock",
+    "simple_hpo",
     "standard",
     "styblinski_tang",
     "table",

@@ -10,7 +10,6 @@ import pytest
 from bojax.benchmark import problems
 from bojax.errors import ConfigError
 
-
 GRID = {"lr": [0.1, 0.01], "act": ["relu", "tanh", "gelu"], "units": [16, 32]}
 DATASETS, METRICS, DIRECTIONS = ["car"], ["val_acc"], {"val_acc": "maximize"}
 

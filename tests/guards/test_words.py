@@ -6,7 +6,7 @@ import pytest
 
 SUFFIXES = {".py", ".md", ".toml", ".cff", ".yml", ".yaml", ".txt", ".sh", ""}
 SKIPPED = {
-    ".git", ".venv", "build", "dist", "runs", "shared",
+    ".bench", ".git", ".venv", "build", "dist", "runs", "shared",
     "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
 }  # fmt: skip
 # Every word is cut in two by a "|", so that this file may be looked at, too.

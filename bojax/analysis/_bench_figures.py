@@ -90,7 +90,7 @@ def rank_figure(
     axes = figure.subplots()
     _curves(axes, bands, looks, banded=list(bands))
     title = f"Mean rank of the best so far, over {runs} runs of each"
-    below = "evaluations" + _without("too few runs", unranked)
+    below = "evaluations" + _without("on too few instances", unranked)
     _dress(axes, title, below, f"rank among {len(bands)} (1 is best)")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.invert_yaxis()

@@ -19,7 +19,7 @@ from bojax import stats
 from bojax.errors import DataError
 
 RESAMPLES = 2_000  # of a band: its ends move by some 2 % of its width
-RANKED_FROM = 0.5  # share of the fullest method's runs that a method needs to be ranked
+RANKED_FROM = 0.5  # share of all instances that a method needs to have been run on to be ranked
 COVERAGE = re.compile(r"coverage(\d+)")
 
 Cell = tuple[str, int, int]  # problem, instance, seed
@@ -135,11 +135,12 @@ def regret_bands(methods: Mapping[str, Mapping[Cell, Any]]) -> dict[str, Band]:
 def rank_bands(methods: Mapping[str, Mapping[Cell, Any]]) -> tuple[dict[str, Band], int]:
     """Mean rank after each evaluation, 1 the best, and how many runs of each it is over.
 
-    Ranked are the runs that all methods have; a method with fewer than half as many runs as
-    the fullest is left out, so that it does not take the others' runs away.
+    Ranked are the runs that all methods have; a method that was run on fewer than half the
+    instances is left out, so that it does not take the others' away.
     """
-    fullest = max(map(len, methods.values()))
-    enough = {m: runs for m, runs in methods.items() if len(runs) >= RANKED_FROM * fullest}
+    instances = {method: {cell[:2] for cell in runs} for method, runs in methods.items()}
+    least = RANKED_FROM * len(set.union(*instances.values()))
+    enough = {m: runs for m, runs in methods.items() if len(instances[m]) >= least}
     shared = sorted(set.intersection(*map(set, enough.values())))
     if not shared:
         return {}, 0

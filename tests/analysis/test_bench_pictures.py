@@ -96,9 +96,10 @@ def test_ranks_add_up_and_ties_share():
 
 
 def test_a_method_with_few_runs_does_not_cost_the_others_theirs():
-    drop = {("slow", 1), ("slow", 2), ("half", 0)}
-    bands, runs = numbers.rank_bands(numbers.cells(random_runs(("a", "slow", "half"), drop=drop)))
-    assert (set(bands), runs) == ({"a", "half"}, 8)
+    runs = random_runs(("a", "slow", "half"), drop={("half", 0), ("half", 1)})
+    runs = [r for r in runs if r.method != "slow" or r.instance == 0]
+    bands, count = numbers.rank_bands(numbers.cells(runs))
+    assert (set(bands), count) == ({"a", "half"}, 4), "one seed on every instance is enough"
 
 
 def test_what_a_run_took():
@@ -200,8 +201,7 @@ def test_ours_stands_out_and_no_two_methods_look_alike():
 
 
 def test_the_best_rank_is_on_top_and_colours_do_not_move():
-    drop = {("few", 1), ("few", 2)}
-    runs = random_runs(("gp", "few", "tpe"), drop=drop)
+    runs = [r for r in random_runs(("gp", "few", "tpe")) if r.method != "few" or not r.instance]
     axes = rank_picture(runs, ours="gp").axes[0]
     bottom, top = axes.get_ylim()
     assert bottom > top

@@ -18,6 +18,7 @@ from bojax.benchmark.problems._catalogue import (
     rosenbrock,
     styblinski_tang,
 )
+from bojax.benchmark.problems._curves import RECORDED, Curves, Replay, recorded
 from bojax.benchmark.problems._draws import gp_draw
 from bojax.benchmark.problems._simple_hpo import simple_hpo
 from bojax.benchmark.problems._standard import HALVES, described, standard
@@ -25,6 +26,9 @@ from bojax.benchmark.problems._tables import table
 
 __all__ = [
     "HALVES",
+    "RECORDED",
+    "Curves",
+    "Replay",
     "ackley",
     "bbob",
     "bbob_instance",
@@ -42,6 +46,7 @@ __all__ = [
     "michalewicz",
     "mixed",
     "rastrigin",
+    "recorded",
     "rosenbrock",
     "simple_hpo",
     "standard",

@@ -25,6 +25,7 @@ from sections import (
     speed,
     spread,
     surrogates,
+    table,
 )
 
 HERE = Path(__file__).parent
@@ -172,11 +173,41 @@ def store(rows: Rows) -> Section:
     return Section("The store", (), text)
 
 
+def trial_overhead(rows: Rows) -> Section:
+    """Milliseconds a trial of bookkeeping."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        each = 1e3 * float(row["seconds"]) / float(row["trials"])
+        found.setdefault(row["side"], []).append(each)
+    own = [side for side in found if side.startswith("bojax")]
+    middle = {side: statistics.median(values) for side, values in found.items()}
+    worst = max(middle[side] for side in own)
+    lost = [
+        f"{side} ({middle[side] / worst:.2f})"
+        for side in found
+        if side not in own and middle[side] < worst
+    ]
+    lines = [[side, spread(found[side]), f"{middle[side] / middle[own[0]]:.1f}"] for side in found]
+    text = "\n".join(
+        [
+            provenance("trial_overhead.py", rows),
+            losses(lost),
+            f"Trials that cost nothing, {rows[0]['trials']} a round, five parameters, random "
+            "search: what asking, telling and storing take. bojax commits each rung to SQLite, "
+            "Optuna each trial; Ray Tune runs a trainable of one step, actors reused. Starting "
+            "is not counted.\n",
+            table(["side", "ms a trial", f"it / {own[0]}"], lines),
+        ]
+    )
+    return Section("A trial beyond its training", lost, text)
+
+
 SECTIONS: dict[str, Callable[[Rows], Section]] = {
     "ask_latency": ask_latency,
     "import_time": import_time,
     "programs": programs,
     "training_loops": training_loops,
+    "trial_overhead": trial_overhead,
     "store": store,
 }
 

@@ -88,6 +88,19 @@ def test_columns_do_not_change_under_a_file(bench, tmp_path):
         record.append(tmp_path / "a.csv", [{"b": 1}])
 
 
+def test_overhead_of_a_trial_is_told_with_what_it_loses(bench, tmp_path):
+    make_page, record = bench("make_page"), bench("record")
+    sides = {"bojax, full_budget": [0.2, 0.4, 0.3], "optuna": [6.0, 3.0, 4.5], "ray": [0.1] * 3}
+    rows = [
+        {"run": "2030", "side": side, "round": i, "trials": 100, "seconds": value, **COMMON}
+        for side, values in sides.items() for i, value in enumerate(values)
+    ]  # fmt: skip
+    record.append(tmp_path / "trial_overhead.csv", rows)
+    text = make_page.page(tmp_path)
+    assert "| optuna | 45 (30 to 60) | 15.0 |" in text
+    assert "A trial beyond its training: ray (0.33)." in text
+
+
 def test_scripts_write_rows_the_page_can_read(bench, tmp_path, capsys):
     bench("store").main(["--rows", str(tmp_path / "store.csv")])
     bench("import_time").main(["--rounds", "1", "--rows", str(tmp_path / "import_time.csv")])

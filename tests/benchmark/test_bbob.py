@@ -150,7 +150,7 @@ def test_half_of_the_points_are_better_than_the_reference():
 
 def test_the_loop_takes_a_batch_of_functions():
     problems = [bbob(f, 3) for f in (1, 15, 21)]
-    assert len({id(problem.table) for problem in problems}) == 1
+    assert len({problem.space for problem in problems}) == 1
     data = stacked([problem.data for problem in problems])
 
     def run(data, key):

@@ -43,13 +43,14 @@ def main(arguments=None):
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--half", choices=problems.HALVES, default="reporting")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--instances", type=int, default=None, help="of each problem; all")
     parser.add_argument("--evaluations", type=int, default=40)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds of one suggestion")
     parser.add_argument("--traces", type=Path, default=TRACES)
     settings = parser.parse_args(arguments)
-    chosen = problems.standard(settings.half)
+    chosen = problems.standard(settings.half, instances=settings.instances)
     for seed in range(settings.seeds):
         for method in settings.methods:
             adapter, own, most = METHODS[method]

@@ -15,7 +15,7 @@ diabetes_mlp  regression on scikit-learn's diabetes, 221 examples to train on: w
 
 Each block of configurations is a file under runs/curves/ until all are there, so an interrupted
 recording goes on where it was. Blocks of another version of this file are not used. The result,
-bojax/benchmark/problems/data/<name>.npz, depends on the seeds alone, up to rounding.
+bojax/benchmark/problems/<name>.npz, depends on the seeds alone, up to rounding.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ def cost_figure(
                       zorder=order)  # fmt: skip
     compiled = any(cost.compile_seconds > 0 for cost in costs.values())
     title = "Quality against time" + ("; hollow: compiling added" if compiled else "")
-    below = "seconds of the method itself, a whole run" + _without(NOT_ALL, left_out)
-    _dress(axes, title, below, f"final {REGRET_AXIS}")
+    caption = "seconds of the method itself, a whole run" + _without(NOT_ALL, left_out)
+    _dress(axes, title, caption, f"final {REGRET_AXIS}")
     _plain_log(axes.yaxis)
     _plain_log(axes.xaxis)
     _name_points(axes, points)

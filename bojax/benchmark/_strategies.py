@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bojax import acquisitions, kernels
@@ -379,7 +380,7 @@ def _host_evaluate(problem: Problem, seed: int, free: list[float]) -> Callable:
     if problem.space is None:
         raise PeerError(f"{problem.name}: has no space; foreign methods need names.")
     space, started = problem.space, [0]
-    run_key = jax.random.wrap_key_data(np.asarray(key_bits(seed)))
+    run_key = jax.random.wrap_key_data(jnp.asarray(key_bits(seed)))
     key = jax.random.fold_in(run_key, NOISE_STREAM)
 
     def evaluate(configs):

@@ -29,7 +29,7 @@ from bojax.space import Categorical, Ordinal, Space
 from bojax.space import table as tables
 from bojax.training.records import check_jobs, whole_epochs
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent
 RECORDED = ("digits_mlp", "diabetes_mlp")  # a file each in DATA
 LOSS = "loss"  # the metric that is minimised
 FORMAT = 1  # of the files

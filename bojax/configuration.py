@@ -8,6 +8,10 @@ every call. For the matrices of a Gaussian process with up to some hundred point
 nothing, doubles the processor time, and when other work holds a core each call waits for
 the scheduler: a run of 50 suggestions took 7.5 s instead of 0.35 on a busy machine
 (docs/decisions/0005).
+
+XLA's fusion emitters are switched off for the programs made here: without them a fit of a
+Gaussian process compiled in 2.5 s of processor time instead of 6.7, and ran faster
+(docs/decisions/0007).
 """
 
 from __future__ import annotations
@@ -19,8 +23,13 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 LARGEST_SINGLE = 512  # lines up to which one thread is at least as fast as two
+# Options of XLA's compiler for a CPU, each with the versions of jaxlib it was measured on;
+# an unknown option is an error there, so other versions compile as they come.
+CPU_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
+MEASURED_VERSIONS = ((0, 10),)
 
 
 def configure(*, cpu_devices: int | str = "cores", lapack_threads: int = 1) -> int:
@@ -46,6 +55,7 @@ def configure(*, cpu_devices: int | str = "cores", lapack_threads: int = 1) -> i
     """
     import jax
 
+    set_compiler_flags()
     wanted = cores() if cpu_devices == "cores" else int(cpu_devices)
     if wanted < 1:
         raise ValueError(f"configure: cpu_devices must be at least 1, got {cpu_devices!r}.")
@@ -71,6 +81,100 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@functools.cache
+def compiler_options() -> dict[str, Any]:
+    """Options every program of this package is compiled with; empty where they are not known.
+
+    Example:
+        >>> from bojax import configuration
+        >>> set(configuration.compiler_options()) <= set(configuration.CPU_OPTIONS)
+        True
+    """
+    import jaxlib
+
+    return CPU_OPTIONS if jaxlib.version.__version_info__[:2] in MEASURED_VERSIONS else {}
+
+
+def jit(function: Callable | None = None, **settings: Any) -> Any:
+    """`jax.jit` with the options above, for programs that the host calls.
+
+    Within another program it is plain `jax.jit`: options belong to the outermost.
+
+    Args:
+        function: what to compile; left out when used as a decorator with settings.
+        settings: of `jax.jit`.
+
+    Example:
+        >>> from bojax import configuration
+        >>> configuration.jit(lambda x, n: x * n, static_argnums=1)(2.0, 3).item()
+        6.0
+    """
+    if function is None:
+        return functools.partial(jit, **settings)
+    return Jitted(function, settings)
+
+
+class Jitted:
+    """What :func:`jit` makes: called, traced and lowered like a jitted function.
+
+    Example:
+        >>> from bojax import configuration
+        >>> configuration.Jitted(abs, {})(-2.0).item()
+        2.0
+    """
+
+    def __init__(self, function: Callable, settings: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._settings = function, settings
+
+    @functools.cached_property
+    def outermost(self) -> Any:
+        """The jitted function with options."""
+        import jax
+
+        options = {**compiler_options(), **self._settings.get("compiler_options", {})}
+        settings = {**self._settings, "compiler_options": options or None}
+        return jax.jit(self._function, **settings)
+
+    @functools.cached_property
+    def nested(self) -> Any:
+        """The jitted function without, for use inside another program."""
+        import jax
+
+        settings = {k: v for k, v in self._settings.items() if k != "compiler_options"}
+        return jax.jit(self._function, **settings)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        import jax
+
+        leaves = jax.tree.leaves((arguments, named))
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        return (self.nested if traced else self.outermost)(*arguments, **named)
+
+    def trace(self, *arguments: Any, **named: Any) -> Any:
+        """As `jax.jit(...).trace`."""
+        return self.outermost.trace(*arguments, **named)
+
+    def lower(self, *arguments: Any, **named: Any) -> Any:
+        """As `jax.jit(...).lower`."""
+        return self.outermost.lower(*arguments, **named)
+
+
+def set_compiler_flags() -> None:
+    """The same options for programs of the user's own, if no backend was started yet.
+
+    Example:
+        >>> from bojax import configuration
+        >>> configuration.set_compiler_flags()
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    for name, value in compiler_options().items():
+        if name not in flags:
+            flags = f"{flags} --{name}={str(value).lower()}".strip()
+    if flags:
+        os.environ["XLA_FLAGS"] = flags
 
 
 @functools.cache

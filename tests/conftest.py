@@ -6,6 +6,10 @@ import jax
 import pytest
 from hypothesis import settings
 
+from bojax.configuration import set_compiler_flags
+
+set_compiler_flags()  # as `bojax.configure` does: the tests' own programs compile alike
+
 # The same examples in every run, whatever else the machine has to do.
 settings.register_profile("bojax", derandomize=True, deadline=None, database=None)
 settings.load_profile("bojax")

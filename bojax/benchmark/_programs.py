@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from bojax import loop
+from bojax.configuration import jit
 from bojax.history import Status
 from bojax.loop import Problem
 from bojax.optimize.batching import over_batch
@@ -163,7 +164,7 @@ class Runs:
             over_batch(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
         with jax.enable_x64(self.wide):
-            return jax.jit(mapped).lower(*self._arguments([(0, 0)])).compile()
+            return jit(mapped).lower(*self._arguments([(0, 0)])).compile()
 
     def _arguments(self, cells):
         """Tables, data and keys of a chunk; a short one repeats its first run."""
@@ -218,7 +219,7 @@ def _free_program(evaluate, truth):
         problem = Problem(table, evaluate, data, truth=truth)
         return jnp.asarray(problem.noise_free(checked(table, rows))).reshape(-1)
 
-    return jax.jit(over_batch(one))
+    return jit(over_batch(one))
 
 
 def checked(table, rows):

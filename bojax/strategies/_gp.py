@@ -13,7 +13,6 @@ for, so that neither a lucky noisy value nor a cheap budget sets it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.acquisitions import LogEI
+from bojax.configuration import jit
 from bojax.history import TAGS, History, Status
 from bojax.optimize import maximize
 from bojax.space import table as tables
@@ -344,17 +344,17 @@ def _with_pending(fantasies: Fantasies, history: History, key) -> Fantasies:
 # ------------------------------------------------------------------ named programs
 
 
-@partial(jax.jit, static_argnames="q")
+@jit(static_argnames="q")
 def _design_program(strategy, state, history, bits, q, given, wanted):
     return strategy.design(state, history, jax.random.wrap_key_data(bits), q, given, wanted)
 
 
-@jax.jit
+@jit
 def _fit_program(strategy, state, history, bits):
     return strategy.fit(state, history, jax.random.wrap_key_data(bits))
 
 
-@partial(jax.jit, static_argnames=("q", "fantasies", "pending"))
+@jit(static_argnames=("q", "fantasies", "pending"))
 def _suggest_program(
     strategy, state, posterior, history, bits, q, given, wanted, fantasies, pending
 ):

@@ -7,13 +7,12 @@ both drive a `Session`; neither sees a key, a capacity or a size class.
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from bojax.configuration import single_threaded
+from bojax.configuration import jit, single_threaded
 from bojax.errors import ConfigError
 from bojax.history import (
     SCHEMA,
@@ -31,7 +30,7 @@ from bojax.strategies.protocol import Q_CLASSES, Sizes
 MOST_CELLS = 1_000_000  # a finite space up to this size is searched to its last cell
 
 
-@partial(jax.jit, static_argnames="q")
+@jit(static_argnames="q")
 def _ask_program(strategy, state, history, bits, q, given, wanted):
     return strategy.ask(state, history, jax.random.wrap_key_data(bits), q, given, wanted)
 

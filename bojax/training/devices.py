@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from bojax.configuration import jit
 from bojax.training import population as pop
 from bojax.training.hyper import Hyperparameters, Structure
 from bojax.training.plan import Layout
@@ -55,7 +56,7 @@ class Devices:
         mapped = jax.shard_map(
             function, mesh=self.mesh, in_specs=specs, out_specs=_MEMBERS, check_vma=False
         )
-        return jax.jit(mapped, donate_argnums=donate)
+        return jit(mapped, donate_argnums=donate)
 
 
 class Programs:
@@ -138,7 +139,7 @@ class Programs:
         """`(member, hp, arrays) -> metrics` for one member on other data."""
         return self._program(
             "test",
-            lambda: jax.jit(lambda m, h, a: pop.evaluate_member(self.task, m, h, a)),
+            lambda: jit(lambda m, h, a: pop.evaluate_member(self.task, m, h, a)),
             lambda s: (self.member_shapes(), self._scalars(s), _abstract(shapes)),
             shapes=_shapes(shapes),
         )
@@ -148,7 +149,7 @@ class Programs:
         x = jax.ShapeDtypeStruct((count, *self.example.shape), self.example.dtype)
         return self._program(
             "predict",
-            lambda: jax.jit(lambda m, h, x: self.task.predict(m.params, m.state, x, h)),
+            lambda: jit(lambda m, h, x: self.task.predict(m.params, m.state, x, h)),
             lambda s: (self.member_shapes(), self._scalars(s), x),
             shapes=(x.shape, str(x.dtype)),
         )

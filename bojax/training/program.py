@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 
+from bojax.configuration import compiler_options
 from bojax.training.hyper import Structure
 
 # Initialisers dominate compilation and run once: level 0 turns 3 s into 0.4 s.
@@ -127,7 +128,7 @@ def compile_program(
     began = time.perf_counter()
     lowered = make().lower(*arguments(recording))
     traced = time.perf_counter()
-    compiled = lowered.compile(compiler_options=options)
+    compiled = lowered.compile(compiler_options={**compiler_options(), **(options or {})})
     ended = time.perf_counter()
     memory = compiled.memory_analysis()
     reads = dict(recording.reads or {})

@@ -6,12 +6,12 @@ What a population computes is held to this, and the benchmark's baselines are ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+from bojax.configuration import jit
 from bojax.training import population as pop
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
@@ -96,13 +96,13 @@ class Solo:
         return {n: float(v) for n, v in {**metrics, "train_loss": self.member.loss}.items()}
 
 
-_init = jax.jit(pop.init_member, static_argnums=0, compiler_options=INIT_OPTIONS)
-_keys = jax.jit(pop.training_keys)
-_order = jax.jit(pop.epoch_order, static_argnums=2)
-_evaluate = jax.jit(pop.evaluate_member, static_argnums=0)
+_init = jit(pop.init_member, static_argnums=0, compiler_options=INIT_OPTIONS)
+_keys = jit(pop.training_keys)
+_order = jit(pop.epoch_order, static_argnums=2)
+_evaluate = jit(pop.evaluate_member, static_argnums=0)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@jit(static_argnums=(0, 1))
 def _step(
     task: Task, batch_size: int, carry: tuple, step_key: Any, epoch: Any, s: Any, order: Any,
     hp: Hyperparameters, arrays: pop.Arrays,

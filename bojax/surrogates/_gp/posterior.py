@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bojax.configuration import single_threaded
+from bojax.configuration import jit, single_threaded
 from bojax.optimize.linalg import cholesky
 from bojax.optimize.precision import own_precision
 from bojax.space import Features
@@ -47,7 +47,7 @@ def _at_own_precision(method: Callable) -> Callable:
     Under a trace it is the plain function.
     """
     takes_number = "n" in inspect.signature(method).parameters
-    compiled = jax.jit(method, static_argnames="n" if takes_number else ())
+    compiled = jit(method, static_argnames="n" if takes_number else ())
 
     @functools.wraps(method)
     def entered(self, *arguments, **settings):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax import kernels
-from bojax.configuration import single_threaded
+from bojax.configuration import jit, single_threaded
 from bojax.errors import DataError
 from bojax.history import capacity_for, merge_equal
 from bojax.space import table as tables
@@ -179,7 +178,7 @@ def gp(*, kernel: str = "matern52", screened: int = 16, kept: int = 2) -> GP:
     return GP(kernel=kernel, screened=screened, kept=kept)
 
 
-@partial(jax.jit, static_argnums=0)
+@jit(static_argnums=0)
 def _fit_program(surrogate: GP, bits, data: Data, warm, full):
     key = jax.random.wrap_key_data(bits)
     return surrogate.fit_pure(key, data, warm, full)

@@ -32,6 +32,7 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import gammaln
+from scipy.stats import boxcox, norm, yeojohnson
 
 HERE = Path(__file__).parent
 TEST_ROWS = 5
@@ -202,6 +203,7 @@ class BoTorch:
     objective = "-(log likelihood + log priors) / n; all constants kept"
     inputs = "as they are"
     outputs = "standardised, ddof 1"
+    targets_tolerance = TOLERANCE
     noise_floor = 1e-4
     kernel = staticmethod(squared_exponential)
     own_parameters = ("noise", "mean", "length_scales")
@@ -211,7 +213,7 @@ class BoTorch:
         return rows
 
     @staticmethod
-    def targets(values):
+    def targets(values, transform=None):
         return standardise(values, ddof=1)
 
     @staticmethod
@@ -231,6 +233,11 @@ class BoTorch:
     @staticmethod
     def natural(own):
         return _natural(own[2:], own[0], 1.0, own[1])
+
+    @staticmethod
+    def steps(own):
+        """For differences."""
+        return 1e-3 * np.append(own[0], np.clip(np.abs(own[1:]), 0.1, 1.0))
 
     @classmethod
     def loss(cls, rows, targets, p, categorical):
@@ -278,6 +285,7 @@ class Optuna:
     objective = "-(log likelihood + log penalties); not over n; n/2 ln 2pi and norms left out"
     inputs = "as they are; a category differs by 0 or 1 (squared distance)"
     outputs = "standardised, ddof 0, sign so that larger is better (here as they are)"
+    targets_tolerance = TOLERANCE
     noise_floor = 1e-6
     kernel = staticmethod(matern52)
     own_parameters = ("ln(length_scales^-2)", "ln(output_scale)", "ln(noise - 1e-6)")
@@ -287,7 +295,7 @@ class Optuna:
         return rows
 
     @staticmethod
-    def targets(values):
+    def targets(values, transform=None):
         return standardise(values, ddof=0, floor=1e-10)
 
     @staticmethod
@@ -309,6 +317,10 @@ class Optuna:
         noise = math.exp(own[-1]) + cls.noise_floor
         return _natural(np.exp(-0.5 * own[:-2]), noise, math.exp(own[-2]))
 
+    @staticmethod
+    def steps(own):
+        return 1e-3 * np.clip(np.abs(own), 0.1, 1.0)
+
     @classmethod
     def loss(cls, rows, targets, p, categorical):
         total = log_likelihood(cls.kernel, rows, targets, p, categorical, constant=False)
@@ -319,7 +331,145 @@ class Optuna:
         return -total
 
 
-FORMULAS = {"botorch": BoTorch, "botorch-legacy": BoTorchLegacy, "optuna": Optuna}
+class Hebo:
+    """Scaled Matern-3/2 on inputs in [-1, 1] and power-transformed outputs."""
+
+    objective = "-(log likelihood + log priors) / n; all constants kept"
+    inputs = "each column mapped so that the training rows' least is -1 and largest 1"
+    outputs = "over the deviation, Box-Cox or Yeo-Johnson, standardised (ddof 0); smaller is better"
+    targets_tolerance = 1e-6  # a strong power cancels: 1e-16 of nearly equal numbers
+    noise_floor = 8e-4
+    kernel = staticmethod(matern32)
+    own_parameters = (
+        "softplus^-1(noise - 8e-4)",
+        "mean",
+        "softplus^-1(output_scale)",
+        "softplus^-1(length_scales)",
+    )
+
+    @staticmethod
+    def rows(rows, reference):
+        low, span = reference.min(axis=0), np.ptp(reference, axis=0)
+        return 2.0 * (rows - low) / np.where(span == 0.0, 1.0, span) - 1.0
+
+    @staticmethod
+    def transform(values):
+        """Which power transform, and its parameter by maximum likelihood."""
+        scaled = values / np.std(values)
+        if values.min() > 0.0:
+            return {"name": "box-cox", "power": boxcox(scaled)[1]}
+        return {"name": "yeo-johnson", "power": yeojohnson(scaled)[1]}
+
+    @classmethod
+    def targets(cls, values, transform=None):
+        transform = transform or cls.transform(values)
+        scaled = values / np.std(values)
+        power = {"box-cox": boxcox, "yeo-johnson": yeojohnson}[transform["name"]]
+        return standardise(power(scaled, lmbda=transform["power"]), ddof=0)
+
+    @staticmethod
+    def start(rows, targets):
+        pairs = np.triu_indices(len(rows), k=1)
+        distances = np.sort(np.abs(rows[:, None] - rows)[pairs], axis=0)
+        medians = distances[(len(distances) - 1) // 2]  # the lower one of two
+        scale = np.var(targets, ddof=1)
+        return _natural(np.maximum(medians, 0.02), 0.01, scale)
+
+    settings = staticmethod(fixed_settings)
+
+    @classmethod
+    def own(cls, p):
+        head = [inverse_softplus(p["noise"] - cls.noise_floor), p["mean"]]
+        tail = inverse_softplus(np.append(p["output_scale"], p["length_scales"]))
+        return np.concatenate([head, tail])
+
+    @classmethod
+    def natural(cls, own):
+        noise = softplus(own[0]) + cls.noise_floor
+        return _natural(softplus(own[3:]), noise, softplus(own[2]), own[1])
+
+    @staticmethod
+    def steps(own):
+        return 1e-3 * np.clip(np.abs(own), 0.1, 1.0)
+
+    @classmethod
+    def loss(cls, rows, targets, p, categorical):
+        total = log_likelihood(cls.kernel, rows, targets, p, categorical)
+        total += log_gamma(p["output_scale"], 0.5, 0.5)
+        total += log_normal(p["noise"], math.log(0.01), 0.5)
+        return -total / len(targets)
+
+
+class Vizier:
+    """Scaled Matern-5/2, zero mean, penalties on logarithms, warped outputs."""
+
+    objective = "-log likelihood + penalties; not over n; all constants of the likelihood kept"
+    inputs = "as they are"
+    outputs = "half-rank, log and shift warping; larger is better (values as they are)"
+    targets_tolerance = TOLERANCE
+    noise_floor = 1e-10
+    kernel = staticmethod(matern52)
+    own_parameters = ("length_scales^2", "noise", "output_scale")
+
+    @staticmethod
+    def rows(rows, reference):
+        return rows
+
+    @staticmethod
+    def targets(values, transform=None):
+        """Finite values only; at least two different ones."""
+        y = np.array(values)
+        median = np.median(y)
+        unique = np.unique(y)
+        good = unique[unique >= median]
+        deviation = math.sqrt(np.square(good - median).mean())
+        if deviation == 0.0:
+            deviation = math.sqrt(np.square(unique - median).mean())
+        below = np.searchsorted(unique, median)
+        whole = below + 0.5 * (unique[below] == median)
+        rank = np.searchsorted(unique, y) + 1.0  # equal values share one
+        quantile = np.where(y < median, 0.5 * (rank - 0.5) / whole, 0.5)
+        y = np.where(y < median, median + deviation * norm.ppf(quantile), y)
+        y = 0.5 - np.log1p(0.5 * (y.max() - y) / np.ptp(y)) / math.log(1.5)
+        feasible = (len(y) + 0.5) / (len(y) + 1.0)
+        bad = y.min() - (0.5 * np.ptp(y) + 1.0)
+        return y - y.mean() * feasible - bad * (1.0 - feasible)
+
+    @staticmethod
+    def start(rows, targets):
+        return None
+
+    @staticmethod
+    def settings(d):
+        return {k: {**p, "mean": 0.0} for k, p in fixed_settings(d).items()}
+
+    @staticmethod
+    def own(p):
+        return np.append(p["length_scales"] ** 2, [p["noise"], p["output_scale"]])
+
+    @staticmethod
+    def natural(own):
+        return _natural(np.sqrt(own[:-2]), own[-2], own[-1])
+
+    @staticmethod
+    def steps(own):
+        return 1e-3 * own
+
+    @classmethod
+    def loss(cls, rows, targets, p, categorical):
+        total = -log_likelihood(cls.kernel, rows, targets, p, categorical)
+        total += 0.01 * np.square(np.log(p["length_scales"] ** 2 / 0.5)).sum()
+        total += 0.01 * math.log(p["output_scale"] / 0.039) ** 2
+        return total + 0.01 * math.log(p["noise"] / 0.0039) ** 2
+
+
+FORMULAS = {
+    "botorch": BoTorch,
+    "botorch-legacy": BoTorchLegacy,
+    "optuna": Optuna,
+    "hebo": Hebo,
+    "vizier": Vizier,
+}
 
 
 # ---------------------------------------------------------------------------- libraries
@@ -395,7 +545,7 @@ def make_botorch(data, recipe):
         return found
 
     targets = model.train_targets.numpy()
-    assert tuple(names)[0].endswith("raw_noise"), tuple(names)
+    assert next(iter(names)).endswith("raw_noise"), tuple(names)
     return {
         "targets": targets,
         "start": formula.natural(first),
@@ -475,10 +625,179 @@ def make_optuna(data, recipe):
     }
 
 
+def make_hebo(data, recipe):
+    """The model's own classes in float64 (the library itself runs them in float32).
+
+    The library's training is random, so `fit` is L-BFGS-B on its objective from its start, and
+    `sampled` what the library's own training gives under a few seeds.
+    """
+    import torch
+    from gpytorch.constraints import GreaterThan
+    from gpytorch.likelihoods import GaussianLikelihood
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.priors import LogNormalPrior
+    from hebo.models.gp.gp import GP, GPyTorchModel
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler, power_transform
+
+    torch.set_default_dtype(torch.float64)
+    values = data["values"][:, None]
+    transform = Hebo.transform(data["values"])
+    powered = power_transform(values / values.std(), method=transform["name"])
+    assert powered.std(ddof=1) > 0.5, "the library would try another transform"
+    scaler = MinMaxScaler((-1, 1)).fit(data["rows"])
+    x, y = torch.tensor(scaler.transform(data["rows"])), StandardScaler().fit_transform(powered)
+    no_categories = torch.zeros(len(x), 0).long()
+    prior = LogNormalPrior(np.log(0.01), 0.5)
+    likelihood = GaussianLikelihood(noise_constraint=GreaterThan(8e-4), noise_prior=prior)
+    model = GPyTorchModel(x, no_categories, torch.tensor(y), likelihood, noise_lb=8e-4)
+    model.likelihood.noise = 1e-2
+    mll = ExactMarginalLogLikelihood(likelihood, model).train()
+    parameters = list(model.parameters())
+    names = [name.split(".")[-1] for name, _ in model.named_parameters()]
+    assert names == ["raw_noise", "raw_constant", "raw_outputscale", "raw_lengthscale"], names
+
+    def put(own):
+        mll.train()
+        torch.nn.utils.vector_to_parameters(torch.tensor(np.asarray(own)), parameters)
+
+    def get(parameters):
+        return torch.nn.utils.parameters_to_vector(parameters).detach().numpy().astype(float)
+
+    first = get(parameters)
+
+    def loss(own):
+        put(own)
+        value = -mll(model(x, no_categories), torch.tensor(y[:, 0]))
+        gradient = torch.autograd.grad(value, parameters)
+        return value.item(), torch.cat([g.reshape(-1) for g in gradient]).numpy()
+
+    def fit():
+        found = minimize(loss, first, jac=True, method="L-BFGS-B", options=POLISH)
+        return found.x, {"iterations": int(found.nit), "message": found.message}
+
+    def posterior(own):
+        put(own)
+        mll.eval()
+        test = torch.tensor(scaler.transform(data["test_rows"]))
+        with torch.no_grad():
+            latent = model(test, torch.zeros(len(test), 0).long())
+        return latent.mean.numpy(), latent.variance.numpy()
+
+    def sampled():
+        torch.set_default_dtype(torch.float32)
+        found = []
+        for seed in range(3):
+            torch.manual_seed(seed)
+            peer = GP(x.shape[1], 0, 1, lr=0.01, num_epochs=100, noise_lb=8e-4, pred_likeli=False)
+            rows = torch.FloatTensor(data["rows"])
+            peer.fit(rows, torch.zeros(len(x), 0).long(), torch.FloatTensor(powered))
+            own = get(peer.gp.parameters())
+            found.append({"seed": seed, **Hebo.natural(own), "own": own})
+        torch.set_default_dtype(torch.float64)
+        return [{**p, "objective": loss(p.pop("own"))[0]} for p in found]
+
+    return {
+        "targets": y[:, 0],
+        "start": Hebo.natural(first),
+        "loss": loss,
+        "fit": fit,
+        "bounds": None,
+        "posterior": posterior,
+        "more": {"transform": transform, "sampled": sampled()},
+    }
+
+
+def make_vizier(data, recipe):
+    """The designer's model, warper and training. It starts at random: best of five seeds."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import equinox as eqx
+    import jax.numpy as jnp
+    from vizier._src.algorithms.designers.gp import gp_models, output_warpers
+    from vizier._src.jax import stochastic_process_model as sp
+    from vizier._src.jax import types
+    from vizier.jax import optimizers
+
+    targets = output_warpers.create_default_warper().warp(data["values"][:, None].copy())
+    d = data["rows"].shape[1]
+
+    def features(rows):
+        none = np.zeros((len(rows), 0), dtype=np.int32)
+        pad = types.PaddedArray.as_padded
+        empty = types.PaddedArray.from_array(none, none.shape, fill_value=-1)
+        return types.ModelInput(continuous=pad(jnp.asarray(rows)), categorical=empty)
+
+    labels = types.PaddedArray.as_padded(jnp.asarray(targets))
+    training = types.ModelData(features=features(data["rows"]), labels=labels)
+    coroutine = gp_models.get_vizier_gp_coroutine(data=training)
+    model = sp.CoroutineWithData(coroutine, training)
+    graded = eqx.filter_jit(eqx.filter_value_and_grad(model.loss_with_aux, has_aux=True))
+
+    def named(own):
+        own = jnp.asarray(own)
+        return {
+            "continuous_length_scale_squared": own[:d],
+            "categorical_length_scale_squared": jnp.zeros(0),
+            "observation_noise_variance": own[d],
+            "signal_variance": own[d + 1],
+        }
+
+    def flat(tree):
+        scales = np.asarray(tree["continuous_length_scale_squared"])
+        rest = (tree["observation_noise_variance"], tree["signal_variance"])
+        return np.append(scales, [float(value) for value in rest])
+
+    def loss(own):
+        (value, _), gradient = graded(named(own))
+        return float(value), flat(gradient)
+
+    restarts, runs = optimizers.DEFAULT_RANDOM_RESTARTS, []
+
+    def fit():
+        for seed in range(5):
+            keys = jax.random.split(jax.random.PRNGKey(seed), restarts + 1)
+            starts = eqx.filter_jit(eqx.filter_vmap(model.setup))(keys[1:])
+            best, metrics = optimizers.default_optimizer()(
+                starts, model.loss_with_aux, keys[0], constraints=model.constraints(), best_n=1
+            )
+            own = flat(jax.tree_util.tree_map(lambda x: x[0], best))
+            ends = np.ravel(metrics["loss"])
+            run = {"seed": seed, "objective": loss(own)[0], "restarts": ends, "own": own}
+            if seed == 0:
+                each = [
+                    jax.tree_util.tree_map(lambda x, i=i: x[i], starts) for i in range(restarts)
+                ]
+                run["starts"] = [Vizier.natural(flat(start)) for start in each]
+            runs.append(run)
+        best = min(runs, key=lambda run: run["objective"])
+        owns = [run.pop("own") for run in runs]
+        return owns[best["seed"]], {"seed": best["seed"]}
+
+    def posterior(own):
+        made = sp.StochasticProcessWithCoroutine(coroutine=coroutine, params=named(own))
+        predictive = made.precompute_predictive(training)
+        found = predictive.predict(features(data["test_rows"]))
+        return np.asarray(found.mean()), np.asarray(found.variance())
+
+    low, high = ({**bound} for bound in model.constraints().bounds)
+    return {
+        "targets": targets[:, 0],
+        "start": None,
+        "loss": loss,
+        "fit": fit,
+        "bounds": list(zip(flat(low), flat(high), strict=True)),
+        "posterior": posterior,
+        "more": {"runs": runs},
+    }
+
+
 MAKERS = {
     "botorch": (make_botorch, ("botorch", "gpytorch", "torch", "scipy", "numpy")),
     "botorch-legacy": (make_botorch, ("botorch", "gpytorch", "torch", "scipy", "numpy")),
     "optuna": (make_optuna, ("optuna", "torch", "scipy", "numpy")),
+    "vizier": (make_vizier, ("google-vizier", "tfp-nightly", "jax", "scipy", "numpy")),
+    "hebo": (make_hebo, ("HEBO", "gpytorch", "torch", "scikit-learn", "scipy", "numpy")),
 }
 
 
@@ -492,7 +811,8 @@ def make(recipe):
     for data in data_sets(categorical=recipe == "optuna"):
         peer = maker(data, recipe)
         d = data["rows"].shape[1]
-        settings = {"start": peer["start"], **formula.settings(d)}
+        settings = {"start": peer["start"]} if peer["start"] else {}
+        settings |= formula.settings(d)
         records = []
         for name, p in settings.items():
             value, gradient = peer["loss"](formula.own(p))
@@ -519,9 +839,8 @@ def make(recipe):
             }
         )
         shift = np.abs(formula.own(fit) - better).max()
-        print(
-            f"{data['name']:16s} fit {fit['objective']:.10g} polished {value:.10g} moved {shift:.2g}"
-        )
+        gain = fit["objective"] - value
+        print(f"{data['name']:16s} fit {value + gain:.8g}, less {gain:.1e} moving {shift:.1e}")
     return {
         "recipe": recipe,
         "versions": {name: importlib.metadata.version(name) for name in packages},
@@ -565,11 +884,8 @@ def error(found, expected):
 def differences(formula, rows, targets, p, categorical):
     """The objective's gradient in the library's own parameters, by five-point differences."""
     own = formula.own(p)
-    steps = 1e-3 * np.clip(np.abs(own), 0.1, 1.0)
-    if formula.own_parameters[0] == "noise":
-        steps[0] = 1e-3 * own[0]
     gradient = np.zeros(len(own))
-    for i, step in enumerate(steps):
+    for i, step in enumerate(formula.steps(own)):
         for weight, multiple in ((1.0, -2.0), (-8.0, -1.0), (8.0, 1.0), (-1.0, 2.0)):
             moved = own.copy()
             moved[i] += multiple * step
@@ -599,10 +915,11 @@ def check(path):
         values, targets = np.array(data["values"]), np.array(data["targets"])
         for key in ("rows", "values", "test_rows"):
             note("data", error(data[key], fresh[name][key]), 1e-14, name)
-        note("targets", error(formula.targets(values), targets), TOLERANCE, name)
+        found = formula.targets(values, data.get("transform"))
+        note("targets", error(found, targets), formula.targets_tolerance, name)
         rows, test = formula.rows(given, given), formula.rows(test, given)
-        start = formula.start(rows, targets)
-        for key, value in start.items():
+        start = formula.start(rows, targets)  # None: at random
+        for key, value in (start or {}).items():
             note("start", error(value, data["settings"][0][key]), 1e-12, name)
         records = {r["name"]: as_arrays(r) for r in data["settings"]}
         records |= {key: as_arrays(data[key]) for key in ("fit", "polished")}
@@ -634,7 +951,8 @@ def main():
     given = parser.parse_args()
     if given.what == "check":
         files = given.files or sorted(HERE.glob("recipes_*.json"))
-        sys.exit(0 if files and all([check(path) for path in files]) else 1)
+        fine = [check(path) for path in files]
+        sys.exit(0 if fine and all(fine) else 1)
     warnings.simplefilter("ignore")
     write(make(given.what), given.out or HERE / f"recipes_{given.what}.json")
 

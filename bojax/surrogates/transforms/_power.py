@@ -129,7 +129,8 @@ class YeoJohnson:
             scale = jnp.where(spread, scale, jnp.where(largest > 0, largest, 1.0))
         inside = jnp.where(mask, (0.5 * values - 0.5 * shift) / (0.5 * scale), 0.0)
         low, high = extremes(inside, mask)
-        width = high - low
+        # Without spread nothing says how far values go; the transform is then the identity.
+        width = jnp.where(spread, high - low, jnp.finfo(values.dtype).max ** 0.25)
         ends = (low - REACH * width, high + REACH * width)
 
         up, down = jnp.log1p(jnp.maximum(high, 0.0)), jnp.log1p(jnp.maximum(-low, 0.0))
@@ -259,7 +260,9 @@ class Power:
         """Back in the values' unit, between the ends."""
         above = values >= 0
         own = jnp.where(above, self.exponent, 2.0 - self.exponent)
-        distance = jnp.expm1(_logarithm(own, jnp.abs(values)))
+        # Clipped as a logarithm, too: beyond the ends the exponential, or its slope, overflows.
+        farthest = jnp.log1p(jnp.maximum(jnp.abs(self.low), jnp.abs(self.high)))
+        distance = jnp.expm1(jnp.minimum(_logarithm(own, jnp.abs(values)), farthest))
         inside = jnp.clip(jnp.where(above, distance, -distance), self.low, self.high)
         johnson = self.shift + self.scale * inside
         logs = jnp.clip(_logarithm(self.exponent, values), self.low, self.high)
@@ -301,7 +304,8 @@ def _ratio_slope(t):
 
 def _logarithm(exponent, values):
     """The L with L E(exponent L) = value: log(1 + exponent value) / exponent."""
-    t = jnp.maximum(exponent * values, -1.0)  # at -1, and only there, the logarithm is infinite
+    # At -1 the logarithm is infinite, and so is its slope.
+    t = jnp.maximum(exponent * values, -1.0 + jnp.finfo(values.dtype).eps)
     safe = jnp.where(t == 0, 1.0, t)
     return values * jnp.where(t == 0, 1.0, jnp.log1p(safe) / safe)
 

@@ -226,9 +226,10 @@ def test_every_one_rises_beyond_what_was_seen_and_back(method):
     assert back[0] < values.min() - 1e-3 * np.ptp(values)
 
 
+@pytest.mark.parametrize("hidden", [np.nan, -7.0])
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_masked_is_not_seen(method):
-    values, holes = skewed(8, seed=2), np.full(N, np.nan)
+def test_what_is_masked_is_not_seen(method, hidden):
+    values, holes = skewed(8, seed=2), np.full(N, hidden)
     places = np.array([1, 3, 4, 8, 9, 11, 14, 15])
     holes[places] = values
     with jax.enable_x64(True):

@@ -94,11 +94,15 @@ class Warped:
         further = () if warm is None else (warm,)
         if _traced((key, data)):
             dtype = jnp.asarray(data.rows).dtype
-            values = jnp.asarray(data.values, dtype)
-            mask = jnp.ones(values.shape, bool) if data.mask is None else jnp.asarray(data.mask)
-            variance = data.variance
-            variance = jnp.zeros_like(values) if variance is None else jnp.asarray(variance, dtype)
-            found = _warp(self.transform, values, variance, mask)
+            given = jnp.asarray(data.values, dtype)
+            usable = True if data.mask is None else data.mask
+            known = 0.0 if data.variance is None else data.variance
+            found = _warp(
+                self.transform,
+                given,
+                jnp.broadcast_to(jnp.asarray(known, dtype), given.shape),
+                jnp.broadcast_to(jnp.asarray(usable), given.shape),
+            )
             posterior, info = self.surrogate.fit(key, _replaced(data, *found[1:3]), *further)
             noise = _noise_of(posterior)
             there = _noise_there(found[0], found[1], found[3], jnp.asarray(noise, dtype))
@@ -206,9 +210,8 @@ class WarpedPosterior:
         if first.dtype not in (np.float32, np.float64):
             first = first.astype(float)
         with jax.enable_x64(first.dtype == np.float64):
-            others = [np.asarray(x) for x in others]
-            arguments = jax.tree.map(np.asarray, (self.transform, self.scale))
-            result = _PROGRAMS[name](*arguments, first, *others)
+            arguments = jax.tree.map(np.asarray, (self.transform, self.scale, first, *others))
+            result = _PROGRAMS[name](*arguments)
             return jax.tree.map(np.asarray, result)
 
 
@@ -382,7 +385,7 @@ def _noisy(fitted, scale, values, noise, bits):
     return _inverse(fitted, scale, values + jnp.sqrt(jnp.asarray(noise, values.dtype)) * normal)
 
 
-_STEPS = {
+_STEPS: dict[str, Callable[..., Any]] = {
     "moments": _moments,
     "joint": _joint,
     "inverse": _inverse,

@@ -1,21 +1,47 @@
 """Surrogates: models of the objective, fitted to a history."""
 
 from bojax.surrogates import transforms
+from bojax.surrogates._ensemble import (
+    DeepEnsemble,
+    EnsemblePosterior,
+    NetworkInfo,
+    deep_ensemble,
+)
+from bojax.surrogates._forest import Forest, ForestInfo, ForestPosterior, Trees, forest
 from bojax.surrogates._gp.fit import Info
 from bojax.surrogates._gp.posterior import Fantasies, Posterior
 from bojax.surrogates._gp.surrogate import GP, gp
+from bojax.surrogates._last_layer import (
+    LastLayer,
+    LastLayerInfo,
+    LastLayerPosterior,
+    last_layer,
+)
 from bojax.surrogates._warped import Warped, WarpedPosterior, warped
 from bojax.surrogates.data import Data
 
 __all__ = [
     "GP",
     "Data",
+    "DeepEnsemble",
+    "EnsemblePosterior",
     "Fantasies",
+    "Forest",
+    "ForestInfo",
+    "ForestPosterior",
     "Info",
+    "LastLayer",
+    "LastLayerInfo",
+    "LastLayerPosterior",
+    "NetworkInfo",
     "Posterior",
+    "Trees",
     "Warped",
     "WarpedPosterior",
+    "deep_ensemble",
+    "forest",
     "gp",
+    "last_layer",
     "transforms",
     "warped",
 ]

@@ -301,8 +301,9 @@ def gradient(subject: Subject) -> None:
 _TRACED = (jit, vmap, gradient)
 SURROGATE_CHECKS = (
     shapes, determinism, independence, masked_lines, masked_nan, order, scale, duplicates,
-    one_observation, constant_values, full_capacity, nothing_observed, positive_variance, nan_values, nan_rows,
-    known_variance, learning, mixed_space, samples, joint, condition, *_TRACED,
+    one_observation, constant_values, full_capacity, nothing_observed, positive_variance,
+    nan_values, nan_rows, known_variance, learning, mixed_space, samples, joint, condition,
+    *_TRACED,
 )  # fmt: skip
 
 

@@ -62,14 +62,28 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
 
     parts = (x.coordinate.T, z.coordinate.T, weights, limit)
     d = limit.shape[0]
-    # Activity is 0 or 1: |a - a'| = a (1 - a') + (1 - a) a', sums of positive terms, exact
-    # as matrix products, and nothing where every column always exists.
-    weight = gap**-2
-    total = (x.active * weight) @ (1.0 - z.active).T + ((1.0 - x.active) * weight) @ z.active.T
+    total = activity_distance(x, z, gap)
     if d <= UNROLL:
         return block(total, parts)
     blocks = jax.tree.map(lambda part: part.reshape(d // 8, 8, *part.shape[1:]), parts)
     return jax.lax.scan(lambda t, c: (block(t, c), None), total, blocks)[0]
+
+
+def activity_distance(x: Features, z: Features, gap):
+    """sum_k (a_k(x) - a_k(z))^2 / g_k^2, `[N, M]`.
+
+    Activity is 0 or 1: |a - a'| = a (1 - a') + (1 - a) a', sums of positive terms, exact as
+    matrix products. Where every column always exists they are left out.
+    """
+    weight = gap**-2
+
+    def apart():
+        here, there = x.active * weight, (1.0 - x.active) * weight
+        return here @ (1.0 - z.active).T + there @ z.active.T
+
+    shape = (*x.active.shape[:-1], z.active.shape[-2])
+    always = jnp.all(x.active == 1.0) & jnp.all(z.active == 1.0)
+    return jax.lax.cond(always, lambda: jnp.zeros(shape, weight.dtype), apart)
 
 
 def contract(pairs, x: Features):
@@ -104,4 +118,6 @@ def contract(pairs, x: Features):
     else:
         numbers = columns(x.coordinate)
     # Activity is 0 or 1: its products are exact enough in any precision.
-    return numbers, products(x.active)
+    always = jnp.all(x.active == 1.0)
+    nothing = jnp.zeros(x.active.shape[-1], x.active.dtype)
+    return numbers, jax.lax.cond(always, lambda: nothing, lambda: products(x.active))

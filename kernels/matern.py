@@ -61,7 +61,7 @@ class Matern52(Stationary):
     def profile_and_slope(self, squared):
         """k and h = -2 dk/d(r^2)."""
         s = jnp.sqrt(5.0 * squared)
-        e = jnp.exp(-s)
+        e = jax.lax.optimization_barrier(jnp.exp(-s))
         return (1.0 + s + s * s / 3.0) * e, (5.0 / 3.0) * (1.0 + s) * e
 
 

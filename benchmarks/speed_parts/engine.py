@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 import bojax
+from bojax.kernels.parameter import pack
 from bojax.surrogates import GP, Data
-from bojax.surrogates._gp import fit as fitting
 from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.surrogate import _padded
 from speed_parts import counts
@@ -51,7 +51,7 @@ def prepared(rows, values) -> tuple[Any, Any, int]:
 @jax.jit
 def _prepared(data):
     evidence, _, _ = SURROGATE.evidence(data)
-    return SURROGATE.make_kernel(data, evidence), evidence
+    return SURROGATE.model(evidence), evidence
 
 
 _EVALUATIONS: dict[tuple[int, int], Evaluation] = {}
@@ -82,7 +82,7 @@ def several(thetas, kernel, evidence):
 def default_theta(kernel, evidence) -> np.ndarray:
     """The start every fit has: the priors' modes."""
     with jax.enable_x64(True):
-        return np.asarray(jax.jit(fitting.default_start)(kernel, evidence))
+        return np.asarray(pack(kernel))
 
 
 def objective_at(rows, values, length_scale, noise) -> float:

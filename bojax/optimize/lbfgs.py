@@ -8,7 +8,8 @@ lanes under `vmap` stay busy and the objective is traced once.
 
 The inverse Hessian acts in its compact form (Byrd, Nocedal & Schnabel 1994, eq. 3.1): a few
 products with the stored pairs, a tenth of the operations of the two-loop recursion written
-out, which is what compiling costs.
+out, which is what compiling costs. The inverse of its triangle grows by a column with each
+pair and loses its first with the oldest, so nothing is ever solved.
 """
 
 from __future__ import annotations
@@ -48,6 +49,15 @@ class Result(NamedTuple):
     converged: Any
 
 
+class _Pairs(NamedTuple):
+    """What is remembered of the curvature, newest last, zeros where there is none."""
+
+    steps: Any  # [m, P] differences of points, S'
+    bends: Any  # [m, P] differences of gradients, Y'
+    curvature: Any  # [m] s'y of each
+    triangle: Any  # [m, m] inverse of the upper triangle R of S'Y; 1 on the diagonal if empty
+
+
 class _State(NamedTuple):
     x: Any  # [P] accepted
     value: Any
@@ -55,8 +65,7 @@ class _State(NamedTuple):
     trial: Any  # [P] to be evaluated next
     direction: Any  # [P]
     step: Any
-    steps: Any  # [m, P] differences of points, newest last; 0 where there is none
-    bends: Any  # [m, P] differences of gradients
+    pairs: _Pairs
     small: Any  # int32, successive trips whose predicted decrease was small
     evaluations: Any
     done: Any
@@ -91,7 +100,7 @@ def minimize(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from bojax.optimize.lbfgs import minimize
+        >>> from bojax.optimize import minimize
         >>> bowl = lambda x: (jnp.sum((x - 2.0) ** 2), 2.0 * (x - 2.0))
         >>> result = minimize(bowl, jnp.zeros(2), jnp.zeros(2), jnp.array([1.0, 3.0]))
         >>> [round(float(x), 3) for x in result.x]
@@ -102,40 +111,44 @@ def minimize(
 
     def trip(state: _State) -> _State:
         value, gradient = objective(state.trial)
-        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        moved = state.trial - state.x
-        slope = jnp.where(moved != 0, state.gradient * moved, 0.0).sum()
         first = state.evaluations == 0
+        moved = state.trial - state.x
+        finite = jnp.isfinite(value) & jnp.isfinite(jnp.sum(gradient))
+        slope = jnp.sum(state.gradient * moved)
         accept = finite & (first | (value <= state.value + ARMIJO * jnp.minimum(slope, 0.0)))
 
-        accepted = _accept(state, value, gradient, moved, first)
-        direction = _direction(accepted, low, high, largest_move)
-        decrement = -0.5 * jnp.where(direction != 0, accepted.gradient * direction, 0.0).sum()
-        small = jnp.where(decrement < tolerance, accepted.small + 1, 0)
-        accepted = accepted._replace(
-            direction=direction,
-            small=small,
-            trial=jnp.clip(accepted.x + direction, low, high),
-            done=(small >= 2) | (decrement <= 0.0),
-        )
+        x = jnp.where(accept, state.trial, state.x)
+        slopes = jnp.where(accept, gradient, state.gradient)
+        pairs = _remember(state.pairs, moved, gradient - state.gradient, accept & ~first)
+        direction = _direction(pairs, x, slopes, low, high, largest_move)
+        decrement = -0.5 * jnp.sum(slopes * direction)
+        small = jnp.where(decrement < tolerance, state.small + 1, 0)
 
         # Rejected: the minimum of the parabola through what is known of the line.
-        curve = 2.0 * (value - state.value - slope)
-        parabola = -slope / jnp.where(curve > 0, curve, jnp.inf)
+        bowed = 2.0 * (value - state.value - slope)
+        parabola = -slope / jnp.where(bowed > 0, bowed, jnp.inf)
         factor = jnp.where(finite, jnp.clip(parabola, *SHORTEN), SHORTEN[0])
-        step = state.step * factor
-        rejected = state._replace(
+        step = jnp.where(accept, 1.0, state.step * factor)
+        direction = jnp.where(accept, direction, state.direction)
+        over = (small >= 2) | (decrement <= 0.0)
+        return _State(
+            x=x,
+            value=jnp.where(accept, value, state.value),
+            gradient=slopes,
+            trial=jnp.clip(x + step * direction, low, high),
+            direction=direction,
             step=step,
-            trial=jnp.clip(state.x + step * state.direction, low, high),
-            done=(step < SMALLEST_STEP) | first,
+            pairs=pairs,
+            small=jnp.where(accept, small, state.small),
+            evaluations=state.evaluations + 1,
+            done=jnp.where(accept, over, (step < SMALLEST_STEP) | first),
         )
-        new = jax.tree.map(lambda a, b: jnp.where(accept, a, b), accepted, rejected)
-        return new._replace(evaluations=state.evaluations + 1)
 
     def unfinished(state: _State):
         return ~state.done & (state.evaluations < most_evaluations)
 
     zeros = jnp.zeros(size, dtype)
+    none = jnp.zeros((memory, size), dtype)
     final = jax.lax.while_loop(
         unfinished,
         trip,
@@ -146,8 +159,7 @@ def minimize(
             trial=start,
             direction=zeros,
             step=jnp.ones((), dtype),
-            steps=jnp.zeros((memory, size), dtype),
-            bends=jnp.zeros((memory, size), dtype),
+            pairs=_Pairs(none, none, jnp.zeros(memory, dtype), jnp.eye(memory, dtype=dtype)),
             small=jnp.zeros((), jnp.int32),
             evaluations=jnp.zeros((), jnp.int32),
             done=jnp.zeros((), bool),
@@ -156,62 +168,50 @@ def minimize(
     return Result(final.x, final.value, final.gradient, final.evaluations, final.done)
 
 
-def _accept(state: _State, value, gradient, moved, first) -> _State:
-    """The trial becomes the point; its curvature pair enters, the oldest leaves."""
-    bend = gradient - state.gradient
-    keep = ~first & (moved @ bend > CURVATURE * (bend @ bend))
+def _remember(pairs: _Pairs, moved, bend, accept) -> _Pairs:
+    """A pair with positive curvature enters, the oldest leaves.
+
+    R^-1 of the larger triangle has the new column (-R^-1 r, 1) / s'y, with r = S'y.
+    """
+    curvature = jnp.sum(moved * bend)
+    keep = accept & (curvature > CURVATURE * jnp.sum(bend * bend))
+    safe = jnp.where(keep, curvature, 1.0)
 
     def put(stored, new):
         return jnp.where(keep, jnp.concatenate([stored[1:], new[None]]), stored)
 
-    return state._replace(
-        x=state.trial,
-        value=value,
-        gradient=gradient,
-        step=jnp.ones_like(state.step),
-        steps=put(state.steps, moved),
-        bends=put(state.bends, bend),
+    column = -(pairs.triangle @ (pairs.steps @ bend)) / safe
+    last = jnp.arange(column.shape[0]) == column.shape[0] - 1
+    column = jnp.where(last, 1.0 / safe, jnp.roll(column, -1))
+    shifted = jnp.where(last, 0.0, jnp.roll(pairs.triangle, (-1, -1), (0, 1)))
+    triangle = jnp.where(last[None, :], column[:, None], jnp.where(last[:, None], 0.0, shifted))
+    return _Pairs(
+        put(pairs.steps, moved),
+        put(pairs.bends, bend),
+        put(pairs.curvature, curvature),
+        jnp.where(keep, triangle, pairs.triangle),
     )
 
 
-def _direction(state: _State, low, high, largest_move: float):
+def _direction(pairs: _Pairs, x, gradient, low, high, largest_move: float):
     """-H g on the free variables; steepest descent where that does not descend.
 
-    H = c I + [S, c Y] [[R^-T (D + c Y'Y) R^-1, -R^-T], [-R^-1, 0]] [S, c Y]' with R the upper
-    triangle of S'Y, D its diagonal and c = s'y / y'y of the newest pair.
+    H = c I + [S, c Y] [[R^-T (D + c Y'Y) R^-1, -R^-T], [-R^-1, 0]] [S, c Y]' with D the diagonal
+    of R and c = s'y / y'y of the newest pair. H is positive definite, so its block of the free
+    variables is, too.
     """
-    gradient = state.gradient
-    outwards = ((state.x <= low) & (gradient > 0)) | ((state.x >= high) & (gradient < 0))
-    free = ~outwards & (low < high)
-    g = jnp.where(free, gradient, 0.0)
-    steps = jnp.where(free, state.steps, 0.0)
-    bends = jnp.where(free, state.bends, 0.0)
-    # Pairs restricted to the free variables need curvature of their own, or they go.
-    curvature = jnp.sum(steps * bends, axis=1)
-    length = jnp.sum(bends * bends, axis=1)
-    useful = (curvature > CURVATURE * length) & (length > 0)
-    steps = jnp.where(useful[:, None], steps, 0.0)
-    bends = jnp.where(useful[:, None], bends, 0.0)
-    diagonal = jnp.where(useful, curvature, 0.0)
-    upper = jnp.triu(steps @ bends.T) + jnp.diag(jnp.where(useful, 0.0, 1.0))
-
+    outwards = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+    g = jnp.where(outwards | (low >= high), 0.0, gradient)
     # Before the first pair, a step of length at most one along the gradient.
-    norm = jnp.sqrt(jnp.sum(g * g))
-    first_scale = 1.0 / jnp.maximum(norm, 1.0)
-    newest = useful[-1]
-    scale = jnp.where(newest, curvature[-1] / jnp.where(newest, length[-1], 1.0), first_scale)
-    # Two triangular systems: a = R^-1 S'g, b = R^-T ((D + c Y'Y) a - c Y'g).
-    a = _solve(upper, steps @ g, transposed=False)
-    b = _solve(upper, diagonal * a + scale * (bends @ (a @ bends - g)), transposed=True)
-    direction = -(scale * (g - a @ bends) + b @ steps)
-    descends = direction @ g < 0
-    direction = jnp.where(descends & free, direction, jnp.where(descends, 0.0, -first_scale * g))
+    cautious = 1.0 / jnp.maximum(jnp.sqrt(jnp.sum(g * g)), 1.0)
+    length = jnp.sum(pairs.bends[-1] ** 2)
+    known = pairs.curvature[-1] > 0
+    scale = jnp.where(known, pairs.curvature[-1] / jnp.where(known, length, 1.0), cautious)
+
+    a = pairs.triangle @ (pairs.steps @ g)
+    image = a @ pairs.bends
+    b = (pairs.curvature * a + scale * (pairs.bends @ (image - g))) @ pairs.triangle
+    direction = jnp.where(g != 0, -(scale * (g - image) + b @ pairs.steps), 0.0)
+    direction = jnp.where(jnp.sum(direction * g) < 0, direction, -cautious * g)
     size = jnp.max(jnp.abs(direction))
     return direction * jnp.minimum(1.0, largest_move / jnp.where(size > 0, size, 1.0))
-
-
-def _solve(upper, right, *, transposed: bool):
-    """R^-1 r or R^-T r for a small upper triangular R."""
-    return jax.lax.linalg.triangular_solve(
-        upper, right[:, None], left_side=True, lower=False, transpose_a=transposed
-    )[:, 0]

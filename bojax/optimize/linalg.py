@@ -40,3 +40,30 @@ def inverse_transposed(lower):
         ],
         axis=-2,
     )
+
+
+def gram_of_upper(upper):
+    """U U^T of an upper triangular `[N, N]`, without the products with its zero blocks.
+
+    [U11 U12; 0 U22]: U11 U11' + U12 U12', U12 U22' beside it and mirrored, U22 U22'.
+    """
+    n = upper.shape[-1]
+    if n < 2 * LEAF:
+        return upper @ jnp.swapaxes(upper, -1, -2)
+    half = max(LEAF, n // 2 // LEAF * LEAF)
+    first, corner, second = (
+        upper[..., :half, :half],
+        upper[..., :half, half:],
+        upper[..., half:, half:],
+    )
+    split = half >= 4 * LEAF  # two levels are all that pays: each costs compile time
+    gram = gram_of_upper if split else lambda u: u @ jnp.swapaxes(u, -1, -2)
+    beside = corner @ jnp.swapaxes(second, -1, -2)
+    top = gram(first) + corner @ jnp.swapaxes(corner, -1, -2)
+    return jnp.concatenate(
+        [
+            jnp.concatenate([top, beside], axis=-1),
+            jnp.concatenate([jnp.swapaxes(beside, -1, -2), gram(second)], axis=-1),
+        ],
+        axis=-2,
+    )

@@ -68,7 +68,7 @@ class GPStrategy:
     """
 
     initial: Any = INITIAL
-    surrogate: GP = field(default_factory=GP, metadata={"static": True})
+    surrogate: GP = field(default_factory=GP)
     warp: str = field(default="half_rank", metadata={"static": True})
     fantasies: int = field(default=FANTASIES, metadata={"static": True})
     candidates: int = field(default=SOBOL_CANDIDATES, metadata={"static": True})
@@ -82,7 +82,7 @@ class GPStrategy:
                 "gp: one objective and no black-box constraints are supported so far, got "
                 f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
             )
-        theta = np.zeros(2 * table.columns + 1, jnp.result_type(float))
+        theta = np.zeros(self.surrogate.hyperparameters(table.columns), jnp.result_type(float))
         return State(table, np.int32(0), theta, np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):

@@ -232,8 +232,8 @@ def both_gradients(kernel, log_scale, log_gap, weights, x):
         return jnp.sum(weights * off * kernel.with_scales(log_scale, log_gap).gram(x, x))
 
     at = kernel.with_scales(log_scale, log_gap)
-    _, slope = at.gram_and_slope(x)
-    return jax.grad(total, argnums=(0, 1))(log_scale, log_gap), at.log_gradient(weights * slope, x)
+    _, pull = at.gram_and_pullback(x)
+    return jax.grad(total, argnums=(0, 1))(log_scale, log_gap), pull(weights)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 import bojax
+from bojax.kernels.parameter import pack, unpack
 from bojax.space import table as tables
 from bojax.surrogates import GP, Data
 from bojax.surrogates._gp import objective
-from bojax.surrogates._gp.surrogate import FAMILIES
+from bojax.surrogates._gp.recipes import FAMILIES, NOISE
 
 MIXED = bojax.Space(
     {
@@ -34,9 +35,9 @@ def data_of(mixed, seed=0, n=N):
     return Data(rows, values, variance, count, np.ones(n, bool), MIXED.table if mixed else None)
 
 
-def theta_of(seed):
+def theta_of(seed, size=2 * D + 1):
     rng = np.random.default_rng(seed)
-    return np.concatenate([rng.normal(-0.5, 0.4, 2 * D), [rng.uniform(-5, -1)]])
+    return np.concatenate([rng.normal(-0.5, 0.4, size - 1), [rng.uniform(-5, -1)]])
 
 
 def written_out(theta, surrogate, data):
@@ -51,7 +52,7 @@ def written_out(theta, surrogate, data):
     gapped = [False, False, table is not None, False]
     kernel = bojax.kernels.dimension_scaled(FAMILIES[surrogate.kernel], D, used)
     features = jnp.asarray(data.rows) if table is None else tables.features(table, data.rows)
-    at = kernel.with_scales(theta[:D], theta[D : 2 * D])
+    at = unpack(kernel, theta[:-1])
     noise = jnp.exp(theta[-1]) / data.count + data.variance / values.var(ddof=1)
     matrix = at.gram(features, features) * (1 - jnp.eye(N)) + jnp.eye(N) + jnp.diag(noise)
     ones = jnp.ones(N)
@@ -67,6 +68,8 @@ def written_out(theta, surrogate, data):
     location = np.sqrt(2) + 0.5 * np.log(used)
     value -= lognormal(theta[:D], location, np.sqrt(3.0)).sum()
     value -= sum(lognormal(theta[D + k], location, np.sqrt(3.0)) for k in range(D) if gapped[k])
+    if surrogate.kernel == "rational_quadratic":
+        value -= lognormal(theta[2 * D], 1.0, 1.0)
     return value - lognormal(theta[-1], -4.0, 1.0)
 
 
@@ -76,11 +79,11 @@ def test_value_and_slope_equal_the_textbook_differentiated(kernel, mixed):
     surrogate, data = GP(kernel=kernel), data_of(mixed)
     with jax.enable_x64(True):
         evidence, _, _ = surrogate.evidence(data)
-        made = surrogate.make_kernel(data, evidence)
+        made = surrogate.model(evidence)
         ours = jax.jit(lambda t: objective.value_and_gradient(t, made, evidence))
         theirs = jax.jit(jax.value_and_grad(lambda t: written_out(t, surrogate, data)))
         for seed in range(3):
-            theta = jnp.asarray(theta_of(seed))
+            theta = jnp.asarray(theta_of(seed, pack(made).size))
             value, slope = ours(theta)
             expected, expected_slope = theirs(theta)
             np.testing.assert_allclose(value, expected, rtol=1e-11)
@@ -99,11 +102,12 @@ def test_the_likelihood_is_a_multivariate_normal():
     @jax.jit
     def everything(data, theta):
         evidence, _, _ = surrogate.evidence(data)
-        made = surrogate.make_kernel(data, evidence)
+        made = surrogate.model(evidence)
         value, _ = objective.value_and_gradient(theta, made, evidence)
-        gram = made.with_scales(theta[:D], theta[D : 2 * D]).gram(data.rows, data.rows)
-        prior = made.length_scale.prior.log_density(theta[:D]).sum()
-        return value, gram, prior + objective.NOISE.log_density(theta[-1]), evidence.values
+        at = unpack(made, theta)
+        gram = at.kernel.gram(data.rows, data.rows)
+        prior = at.kernel.length_scale.prior.log_density(theta[:D]).sum()
+        return value, gram, prior + NOISE.log_density(theta[-1]), evidence.values
 
     with jax.enable_x64(True):
         value, gram, prior, standard = map(np.asarray, everything(data, theta))
@@ -124,7 +128,7 @@ def test_slope_equals_finite_differences():
     theta = theta_of(2)
     with jax.enable_x64(True):
         evidence, _, _ = surrogate.evidence(data)
-        made = surrogate.make_kernel(data, evidence)
+        made = surrogate.model(evidence)
         value = jax.jit(lambda t: objective.value_and_gradient(t, made, evidence))
         slope = np.asarray(value(theta)[1])
         for k in np.flatnonzero(slope):
@@ -153,7 +157,7 @@ def test_padding_and_masked_lines_change_nothing():
     @jax.jit
     def everything(data, theta):
         evidence, shift, scale = surrogate.evidence(data)
-        made = surrogate.make_kernel(data, evidence)
+        made = surrogate.model(evidence)
         return (*objective.value_and_gradient(theta, made, evidence), shift, scale)
 
     with jax.enable_x64(True):
@@ -171,8 +175,7 @@ def test_the_diagonal_is_raised_and_reported_when_the_noise_is_too_small():
         ones = jnp.ones(N, jnp.float32)
         features = bojax.kernels.distance.as_features(rows)
         evidence = objective.Evidence(
-            features, ones, 0 * ones, ones, ones > 0, jnp.float32(D), jnp.ones(D, bool),
-            jnp.zeros(D, bool),
+            features, ones, 0 * ones, ones, ones > 0, bojax.kernels.Columns.plain(D),
         )  # fmt: skip
         least = 4 * N * np.finfo(np.float32).eps
         for noise in (1e-9, 1e-2):

@@ -9,26 +9,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bojax import kernels
 from bojax.configuration import jit, single_threaded
 from bojax.errors import DataError
 from bojax.history import capacity_for, merge_equal
+from bojax.kernels.kernel import Columns, Kernel
+from bojax.kernels.parameter import pack, unpack
 from bojax.space import table as tables
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
 from bojax.surrogates._gp import objective
+from bojax.surrogates._gp.objective import Evidence, Model
 from bojax.surrogates._gp.posterior import Posterior, features_of
+from bojax.surrogates._gp.recipes import FAMILIES, RECIPES
 from bojax.surrogates.data import Data
 
 # Known variance, in units of that of all values, beyond which a value says nothing.
 WORTHLESS = 1e12
-
-FAMILIES = {
-    "matern52": kernels.Matern52,
-    "matern32": kernels.Matern32,
-    "matern12": kernels.Matern12,
-    "rbf": kernels.RBF,
-}
 
 
 @jax.tree_util.register_dataclass
@@ -36,14 +32,17 @@ FAMILIES = {
 class GP:
     """Gaussian process with a constant mean, ARD length scales and inferred noise.
 
-    The family's priors, bounds and starting values are those of Hvarfner et al. (2024) as
+    The default recipe has the priors, bounds and starting values of Hvarfner et al. (2024) as
     BoTorch 0.18 ships them; values are standardised, there is no output scale. Equal rows
     are merged before the fit, and the diagonal never falls below 4 n eps.
 
     Attributes:
-        kernel: "matern52", "matern32", "matern12" or "rbf".
+        kernel: "matern52", "matern32", "matern12", "rbf" or "rational_quadratic"; None for the
+            recipe's; "custom" where `custom` is given.
+        recipe: see `bojax/surrogates/_gp/recipes.py`.
         screened: prior draws evaluated once at a full fit.
         kept: how many of the best of them are searched from.
+        custom: a kernel of :mod:`bojax.kernels`, used as it is in place of the recipe's.
 
     Example:
         >>> import jax, numpy as np
@@ -55,14 +54,23 @@ class GP:
         True
     """
 
-    kernel: str = field(default="matern52", metadata={"static": True})
+    kernel: str | None = field(default=None, metadata={"static": True})
+    recipe: str = field(default="bojax", metadata={"static": True})
     screened: int = field(default=16, metadata={"static": True})
     kept: int = field(default=2, metadata={"static": True})
+    custom: Any = None
 
     def __post_init__(self) -> None:
-        if self.kernel not in FAMILIES:
+        if self.recipe not in RECIPES:
             raise ValueError(
-                f"gp: kernel must be one of {', '.join(FAMILIES)}, got {self.kernel!r}."
+                f"gp: recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}."
+            )
+        if self.kernel is None:
+            object.__setattr__(self, "kernel", RECIPES[self.recipe].family)
+        if self.kernel not in FAMILIES and self.kernel != "custom":
+            raise ValueError(
+                f"gp: kernel must be one of {', '.join(FAMILIES)}, or a kernel of bojax.kernels, "
+                f"got {self.kernel!r}."
             )
         if self.screened < 0 or not 0 <= self.kept <= self.screened:
             raise ValueError(
@@ -94,24 +102,33 @@ class GP:
         with jax.enable_x64(True), single_threaded(len(padded.values)):
             bits = np.asarray(jax.random.key_data(key))
             full = np.bool_(warm is None)
-            theta = np.zeros(2 * padded.rows.shape[1] + 1) if warm is None else warm
-            posterior, info = _fit_program(self, bits, padded, np.asarray(theta, float), full)
+            size = self.hyperparameters(padded.rows.shape[1])
+            theta = np.zeros(size) if warm is None else np.asarray(warm, float)
+            if theta.shape != (size,):
+                raise DataError(
+                    f"warm: expected the theta of an earlier fit with this kernel, shape "
+                    f"({size},), got shape {theta.shape}."
+                )
+            posterior, info = _fit_program(self, bits, padded, theta, full)
             return jax.block_until_ready(posterior), jax.tree.map(np.asarray, info)
 
     def fit_pure(self, key, data: Data, warm=None, full=None):
         """The traceable fit; `full` (traced) asks for all starts although `warm` is given."""
         evidence, shift, scale = self.evidence(data)
-        kernel = self.make_kernel(data, evidence)
+        model = self.model(evidence)
         if warm is None:
-            warm, full = fitting.default_start(kernel, evidence), True
+            warm, full = pack(model), True
         elif full is None:
             full = False
-        info = fitting.fit(
-            key, kernel, evidence, warm, full, screened=self.screened, kept=self.kept
-        )
+        info = fitting.fit(key, model, evidence, warm, full, screened=self.screened, kept=self.kept)
         return self.posterior_at(info.theta, data, evidence, shift, scale), info
 
-    def evidence(self, data: Data) -> tuple[objective.Evidence, Any, Any]:
+    def hyperparameters(self, columns: int) -> int:
+        """P, the length of `Info.theta`, for D columns."""
+        shape = jax.eval_shape(lambda: pack(self._model(Columns.plain(columns))))
+        return int(shape.shape[0])
+
+    def evidence(self, data: Data) -> tuple[Evidence, Any, Any]:
         """Merged, standardised observations, and the shift and scale of the values."""
         rows = jnp.asarray(data.rows)
         n, d = rows.shape
@@ -127,34 +144,40 @@ class GP:
             used = data.table.used
             gapped = jnp.any(data.table.clauses.used, axis=(-1, -2))
         values, variance, count, mask = merge_equal(rows, values, variance, count, mask)
-        standardised, shift, scale = transforms.standardize(values, mask)
+        standardised, shift, scale = _standardize(values, mask, RECIPES[self.recipe].standardize)
         tiny = jnp.finfo(dtype).tiny  # the square of a scale of 1e-300 is 0
-        evidence = objective.Evidence(
+        evidence = Evidence(
             features_of(data.table, rows),
             standardised,
             jnp.minimum(variance / jnp.maximum(scale**2, tiny), WORTHLESS),
             count,
             mask,
-            jnp.sum(used.astype(dtype)),
-            used,
-            gapped,
+            Columns(used, gapped, jnp.sum(used.astype(dtype))),
         )
         return evidence, shift, scale
 
-    def make_kernel(self, data: Data, evidence: objective.Evidence):
-        """The family at its priors' modes for the columns in use."""
-        columns = data.rows.shape[-1]
-        return kernels.dimension_scaled(FAMILIES[self.kernel], columns, evidence.dimensions)
+    def model(self, evidence: Evidence) -> Model:
+        """Kernel and noise at the default start, for the evidence's columns."""
+        recipe, model = RECIPES[self.recipe], self._model(evidence.columns)
+        dtype = evidence.values.dtype
+        model = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), model)
+        if recipe.adapt is not None and self.custom is None:
+            model = recipe.adapt(model, evidence)
+        return model
+
+    def _model(self, columns: Columns) -> Model:
+        recipe = RECIPES[self.recipe]
+        spec = self.custom if self.kernel == "custom" else recipe.kernel(FAMILIES[self.kernel])
+        return Model(spec.build(columns), recipe.noise, recipe.mean)
 
     def posterior_at(self, theta, data: Data, evidence, shift, scale) -> Posterior:
-        """The posterior at given log hyperparameters."""
-        log_length_scale, log_gap, log_noise = objective.unpack(theta)
-        kernel = self.make_kernel(data, evidence).with_scales(log_length_scale, log_gap)
-        noise = jnp.exp(log_noise)
-        gram, _ = kernel.gram_and_slope(evidence.features)
-        factors = objective.factorise(gram, evidence, noise)
+        """The posterior at given raw hyperparameters."""
+        at = unpack(self.model(evidence), theta)
+        gram = at.kernel.gram(evidence.features, evidence.features)
+        diagonal, noise = at.kernel.diagonal(evidence.features), at.noise.value
+        factors = objective.factorise(gram, diagonal, evidence, noise, at.mean)
         return Posterior(
-            kernel,
+            at.kernel,
             noise,
             evidence.features,
             evidence.mask,
@@ -167,18 +190,50 @@ class GP:
         )
 
 
-def gp(*, kernel: str = "matern52", screened: int = 16, kept: int = 2) -> GP:
+def gp(
+    *,
+    kernel: str | Kernel | None = None,
+    recipe: str = "bojax",
+    screened: int = 16,
+    kept: int = 2,
+) -> GP:
     """A Gaussian-process surrogate; see :class:`GP` for the settings.
+
+    Args:
+        kernel: a family's name or a kernel of :mod:`bojax.kernels`; its priors are the
+            recipe's for a name, its own otherwise. None for the recipe's kernel.
+        recipe: "bojax", "botorch", "botorch-legacy", "optuna", "hebo" or "vizier".
+        screened, kept: starts of a full fit.
 
     Example:
         >>> import bojax
         >>> bojax.surrogates.gp().kernel
         'matern52'
+        >>> trend = bojax.kernels.Matern52() + bojax.kernels.Linear()
+        >>> bojax.surrogates.gp(kernel=trend).kernel
+        'custom'
     """
-    return GP(kernel=kernel, screened=screened, kept=kept)
+    if isinstance(kernel, Kernel):
+        return GP("custom", recipe, screened, kept, kernel)
+    if kernel == "custom":
+        raise ValueError("gp: kernel 'custom' is not a name; give the kernel itself.")
+    return GP(kernel, recipe, screened, kept)
 
 
-@jit(static_argnums=0)
+def _standardize(values, mask, how: str):
+    """By a recipe's rule: `(standardised [N], shift, scale)`."""
+    standardised, shift, scale = transforms.standardize(values, mask)
+    if how == "sample":
+        return standardised, shift, scale
+    if how == "none":
+        zero = jnp.zeros((), values.dtype)
+        return jnp.where(mask, values, zero), zero, zero + 1.0
+    n = jnp.sum(mask.astype(values.dtype))
+    shrink = jnp.sqrt(jnp.maximum(n - 1.0, 1.0) / jnp.maximum(n, 1.0))
+    return standardised / shrink, shift, scale * shrink
+
+
+@jit
 def _fit_program(surrogate: GP, bits, data: Data, warm, full):
     key = jax.random.wrap_key_data(bits)
     return surrogate.fit_pure(key, data, warm, full)

@@ -21,8 +21,9 @@ import jax.numpy as jnp
 
 from bojax.space import Features
 
-CATEGORY = 4  # bojax.space.table.CATEGORY, which a plain array never has
-UNROLL = 24  # columns up to which the sum is written out; beyond, a loop over blocks of 8
+UNUSED, CATEGORY = 0, 4  # bojax.space.table's, which a plain array never has
+UNROLL = 24  # columns up to which the sum is written out; beyond, a loop over blocks
+BLOCK = 8
 
 
 def as_features(x) -> Features:
@@ -65,8 +66,10 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
     total = activity_distance(x, z, gap)
     if d <= UNROLL:
         return block(total, parts)
-    blocks = jax.tree.map(lambda part: part.reshape(d // 8, 8, *part.shape[1:]), parts)
-    return jax.lax.scan(lambda t, c: (block(t, c), None), total, blocks)[0]
+    whole = d - d % BLOCK  # a selection of columns has any number of them
+    blocks = [part[:whole].reshape(-1, BLOCK, *part.shape[1:]) for part in parts]
+    total = jax.lax.scan(lambda t, c: (block(t, c), None), total, tuple(blocks))[0]
+    return block(total, tuple(part[whole:] for part in parts))
 
 
 def activity_distance(x: Features, z: Features, gap):

@@ -74,20 +74,26 @@ class Fidelity(Kernel):
             self, offset=_default(self.offset, OFFSET), power=_default(self.power, POWER)
         )
 
+    def _made(self):
+        if self.offset is None or self.power is None:
+            raise ValueError("Fidelity: parameters were not made yet; call .build(columns).")
+        return self.offset.value, self.power.value
+
     def _missing(self, x: Any):
-        power = self.power.value  # type: ignore[union-attr]
+        _, power = self._made()
         left = 1.0 - _budget(self, x)
         safe = jnp.where(left > 0, left, 1.0)
         return jnp.where(left > 0, jnp.exp(power * jnp.log(safe)), 0.0)
 
     def gram(self, x: Any, z: Any):
         """c + missing(x) missing(z)."""
-        c = self.offset.value  # type: ignore[union-attr]
+        c, _ = self._made()
         return c + self._missing(x)[:, None] * self._missing(z)[None, :]
 
     def diagonal(self, x: Any):
         """c + missing(x)^2."""
-        return self.offset.value + self._missing(x) ** 2  # type: ignore[union-attr]
+        c, _ = self._made()
+        return c + self._missing(x) ** 2
 
 
 @jax.tree_util.register_dataclass
@@ -114,7 +120,9 @@ class Decay(Kernel):
         return replace(self, alpha=_default(self.alpha, RATE), beta=_default(self.beta, RATE))
 
     def _of(self, total):
-        alpha, beta = self.alpha.value, self.beta.value  # type: ignore[union-attr]
+        if self.alpha is None or self.beta is None:
+            raise ValueError("Decay: parameters were not made yet; call .build(columns).")
+        alpha, beta = self.alpha.value, self.beta.value
         return jnp.exp(-alpha * jnp.log1p(total / beta))
 
     def gram(self, x: Any, z: Any):

@@ -105,7 +105,12 @@ class Kernel:
 
         A number is fixed; a Parameter is fitted as it says; nothing is a scale with a
         log-normal prior of location 0 and scale 1.
+
+        Raises:
+            ValueError: a number that is not above 0.
         """
+        if isinstance(scale, (int, float)) and not scale > 0:
+            raise ValueError(f"kernel.scaled: expected a number above 0, got {scale}.")
         if scale is None:
             scale = Parameter(jnp.zeros(()), SCALE_PRIOR, SCALE_LOW, SCALE_HIGH)
         elif not isinstance(scale, Parameter):

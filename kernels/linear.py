@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bojax.kernels.distance import CATEGORY, as_features
+from bojax.kernels.distance import CATEGORY, UNUSED, as_features
 from bojax.kernels.kernel import Columns, Kernel, spread
 from bojax.kernels.parameter import LogNormal, Parameter
 
@@ -93,8 +93,9 @@ class Linear(Kernel):
 
 
 def _heights(x):
-    """phi: `[N, D]`, 0 for categories and inactive columns."""
-    return jnp.where(x.kind == CATEGORY, 0.0, (x.coordinate - 0.5) * x.active)
+    """phi: `[N, D]`, 0 for categories, inactive columns and padding."""
+    number = (x.kind != CATEGORY) & (x.kind != UNUSED)
+    return jnp.where(number, (x.coordinate - 0.5) * x.active, 0.0)
 
 
 def _matches(x, z, weight):

@@ -89,9 +89,15 @@ class Power:
         return self.a - self.power * (self.b * y - self.c / y)
 
     def mode(self):
-        """log x where the density of x is largest: the root y of p b y^2 - a y - p c."""
+        """log x where the density of x is largest: the root y of p b y^2 - a y - p c.
+
+        Where it only falls (c = 0, a at most 0, as of gamma(0.5, 0.5)), the mean of y instead:
+        a start at log 0 would be none.
+        """
         b, c = self.power * self.b, self.power * self.c
-        root = self.a + jnp.sqrt(self.a**2 + 4.0 * b * c)
+        root = jnp.where(
+            (self.a > 0) | (c > 0), self.a + jnp.sqrt(self.a**2 + 4.0 * b * c), 2.0 * (self.a + 1.0)
+        )
         return jnp.log(root / (2.0 * b)) / self.power
 
     def spread(self):

@@ -81,3 +81,14 @@ class RationalQuadratic(Stationary):
             return [*self.scale_gradient(weights * slope, x), own]
 
         return gram, pull
+
+    def directions(self, x: Any, vector: Any):
+        """Those of the length scales, and alpha's."""
+        length_scale, gap = self._scales()
+        alpha = self._shape()
+        x = distance.as_features(x)
+        q = distance.squared_distance(x, x, length_scale.value, gap.value) / (2.0 * alpha.value)
+        by_log = alpha.value * self.profile_and_slope(2.0 * alpha.value * q)[0]
+        by_log = by_log * (q / (1.0 + q) - jnp.log1p(q))
+        own = alpha.bijector.log_slope(alpha.raw) * (by_log @ vector)
+        return [*super().directions(x, vector), own[:, None]]

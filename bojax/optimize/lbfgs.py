@@ -35,6 +35,7 @@ class Result(NamedTuple):
         gradient: `[P]`.
         evaluations: int32, objective evaluations spent.
         converged: bool, whether it stopped by itself before `evaluations` ran out.
+        aux: what the objective gave beside the value at `x`; zeros if it was never finite.
 
     Example:
         >>> from bojax.optimize import Result
@@ -47,6 +48,7 @@ class Result(NamedTuple):
     gradient: Any
     evaluations: Any
     converged: Any
+    aux: Any = None
 
 
 class _Pairs(NamedTuple):
@@ -69,6 +71,7 @@ class _State(NamedTuple):
     small: Any  # int32, successive trips whose predicted decrease was small
     evaluations: Any
     done: Any
+    aux: Any  # pytree, at x
 
 
 def minimize(
@@ -81,11 +84,12 @@ def minimize(
     memory: int = 10,
     largest_move: float = 2.0,
     tolerance=1e-6,
+    has_aux: bool = False,
 ) -> Result:
     """Minimise a smooth function over a box. Traceable, also under `vmap`.
 
     Args:
-        objective: `x -> (value, gradient)`.
+        objective: `x -> (value, gradient)`, or `(value, gradient, aux)` with `has_aux`.
         start: `[P]` first point, clipped to the box.
         low, high: `[P]` bounds; equal bounds freeze a variable.
         most_evaluations: may be traced; 1 evaluates the start and stops.
@@ -93,6 +97,7 @@ def minimize(
         largest_move: largest change of any variable in one step.
         tolerance: stop when half the Newton decrement promises less than this, twice in
             succession (once is chance: it ended half a nat short in one of many fits).
+        has_aux: static; whether the objective gives a pytree more, to be kept for the result.
 
     Returns:
         A :class:`Result`. The value never rises, and a non-finite trial is only ever a
@@ -109,8 +114,11 @@ def minimize(
     start = jnp.clip(start, low, high)
     dtype, size = start.dtype, start.shape[0]
 
+    def evaluated(x):
+        return objective(x) if has_aux else (*objective(x), None)
+
     def trip(state: _State) -> _State:
-        value, gradient = objective(state.trial)
+        value, gradient, aux = evaluated(state.trial)
         first = state.evaluations == 0
         moved = state.trial - state.x
         finite = jnp.isfinite(value) & jnp.isfinite(jnp.sum(gradient))
@@ -142,6 +150,7 @@ def minimize(
             small=jnp.where(accept, small, state.small),
             evaluations=state.evaluations + 1,
             done=jnp.where(accept, over, (step < SMALLEST_STEP) | first),
+            aux=jax.tree.map(lambda new, old: jnp.where(accept, new, old), aux, state.aux),
         )
 
     def unfinished(state: _State):
@@ -149,6 +158,7 @@ def minimize(
 
     zeros = jnp.zeros(size, dtype)
     none = jnp.zeros((memory, size), dtype)
+    shapes = jax.eval_shape(evaluated, start)[2]
     final = jax.lax.while_loop(
         unfinished,
         trip,
@@ -163,9 +173,10 @@ def minimize(
             small=jnp.zeros((), jnp.int32),
             evaluations=jnp.zeros((), jnp.int32),
             done=jnp.zeros((), bool),
+            aux=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes),
         ),
     )
-    return Result(final.x, final.value, final.gradient, final.evaluations, final.done)
+    return Result(final.x, final.value, final.gradient, final.evaluations, final.done, final.aux)
 
 
 def _remember(pairs: _Pairs, moved, bend, accept) -> _Pairs:

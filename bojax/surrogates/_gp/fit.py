@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bojax.kernels.parameter import pack, parameters, unpack
+from bojax.kernels.parameter import pack, parameters
 from bojax.optimize import minimize, normals
 from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.objective import Evidence, Model
@@ -55,6 +55,7 @@ class Search(NamedTuple):
     values: Any  # [R]
     evaluations: Any  # int32, all together
     converged: Any  # [R]
+    factors: objective.Factors  # of the best of them
 
 
 def bounds(model: Model):
@@ -107,19 +108,22 @@ def search(key, model: Model, evidence: Evidence, warm, full, *, screened: int, 
             again = ranked[jnp.clip(i - screened - 2, 0, screened - 1)]
             at = jnp.where(i < screened + 2, at, again)
         result = minimize(
-            lambda theta: objective.value_and_gradient(theta, model, evidence),
+            lambda theta: objective.value_gradient_factors(theta, model, evidence),
             starts[at],
             low,
             high,
             most_evaluations=jnp.where(i < screened, 1, MOST_EVALUATIONS),
             largest_move=LARGEST_MOVE,
             tolerance=TOLERANCE,
+            has_aux=True,
         )
+        better = result.value < jnp.min(found.values)
         return Search(
             found.thetas.at[i].set(result.x),
             found.values.at[i].set(result.value),
             found.evaluations + result.evaluations,
             found.converged.at[i].set(result.converged),
+            jax.tree.map(lambda a, b: jnp.where(better, a, b), result.aux, found.factors),
         )
 
     # A refit is the one piece of work number screened + 1.
@@ -130,15 +134,22 @@ def search(key, model: Model, evidence: Evidence, warm, full, *, screened: int, 
         jnp.full(room, jnp.inf, default.dtype),
         jnp.zeros((), jnp.int32),
         jnp.zeros(room, bool),
+        objective.no_factors(evidence),
     )
     return jax.lax.fori_loop(first, last, work, empty)
 
 
-def fit(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kept: int) -> Info:
-    """Raw hyperparameters of the highest posterior density found; arguments of :func:`search`."""
+def fit(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kept: int):
+    """Raw hyperparameters of the highest posterior density found; arguments of :func:`search`.
+
+    Returns:
+        `(Info, Factors)`, the factors at `Info.theta`. Where nothing was finite, which no data
+        set has managed so far, they are the prior's at the default start.
+    """
     found = search(key, model, evidence, warm, full, screened=screened, kept=kept)
     values = jnp.where(jnp.isfinite(found.values), found.values, jnp.inf)
     best = jnp.argmin(values)
     theta = jnp.where(jnp.isfinite(values[best]), found.thetas[best], pack(model))
-    jitter = objective.jitter_at(unpack(model, theta), evidence)
-    return Info(theta, values[best], found.evaluations, jitter, found.converged[best])
+    jitter = found.factors.jitter
+    info = Info(theta, values[best], found.evaluations, jitter, found.converged[best])
+    return info, found.factors

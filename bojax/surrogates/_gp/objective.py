@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from bojax.kernels import Parameter
@@ -144,6 +143,11 @@ def value_and_gradient(theta, model: Model, evidence: Evidence):
     Returns:
         `(scalar, [P])`; not finite where the matrix could not be factored.
     """
+    return value_gradient_factors(theta, model, evidence)[:2]
+
+
+def value_gradient_factors(theta, model: Model, evidence: Evidence):
+    """As :func:`value_and_gradient`, and the :class:`Factors` they were made from."""
     at = unpack(model, theta)
     gram, pull = at.kernel.gram_and_pullback(evidence.features)
     noise = at.noise.value
@@ -162,7 +166,7 @@ def value_and_gradient(theta, model: Model, evidence: Evidence):
         jnp.ravel(jnp.where(p.free, slope, 0.0) - p.log_prior_slope())
         for p, slope in zip(parameters(at), [*slopes, by_noise], strict=True)
     ]
-    return value, jnp.concatenate(parts)
+    return value, jnp.concatenate(parts), factors
 
 
 def curvature(at: Model, evidence: Evidence, upper, a):
@@ -196,8 +200,9 @@ def full(model: Model, what: Callable):
     )
 
 
-def jitter_at(model: Model, evidence: Evidence):
-    """The jitter that a factorisation at the model's own parameters adds."""
-    scale = jnp.max(jnp.where(evidence.mask, model.kernel.diagonal(evidence.features), 0.0))
-    noise = jnp.asarray(model.noise.value, evidence.values.dtype)
-    return diagonal_noise(evidence, noise, jax.lax.stop_gradient(scale))[1]
+def no_factors(evidence: Evidence) -> Factors:
+    """Factors that leave the prior as it is: predictions know of no observation."""
+    values = evidence.values
+    zero = jnp.zeros((), values.dtype)
+    square = jnp.zeros((values.shape[0], values.shape[0]), values.dtype)
+    return Factors(square, zero, zero, jnp.zeros_like(values), zero)

@@ -120,8 +120,11 @@ class GP:
             warm, full = pack(model), True
         elif full is None:
             full = False
-        info = fitting.fit(key, model, evidence, warm, full, screened=self.screened, kept=self.kept)
-        return self.posterior_at(info.theta, data, evidence, shift, scale), info
+        info, factors = fitting.fit(
+            key, model, evidence, warm, full, screened=self.screened, kept=self.kept
+        )
+        at = unpack(model, info.theta)
+        return _posterior(at, factors, evidence, shift, scale, data.table), info
 
     def hyperparameters(self, columns: int) -> int:
         """P, the length of `Info.theta`, for D columns."""
@@ -176,18 +179,22 @@ class GP:
         gram = at.kernel.gram(evidence.features, evidence.features)
         diagonal, noise = at.kernel.diagonal(evidence.features), at.noise.value
         factors = objective.factorise(gram, diagonal, evidence, noise, at.mean)
-        return Posterior(
-            at.kernel,
-            noise,
-            evidence.features,
-            evidence.mask,
-            factors.upper,
-            factors.whitened,
-            factors.mean,
-            shift,
-            scale,
-            data.table,
-        )
+        return _posterior(at, factors, evidence, shift, scale, data.table)
+
+
+def _posterior(at: Model, factors, evidence: Evidence, shift, scale, table) -> Posterior:
+    return Posterior(
+        at.kernel,
+        at.noise.value,
+        evidence.features,
+        evidence.mask,
+        factors.upper,
+        factors.whitened,
+        factors.mean,
+        shift,
+        scale,
+        table,
+    )
 
 
 def gp(

@@ -139,7 +139,8 @@ class ForestPosterior:
     @at_own_precision
     def sample(self, key, rows, n: int):
         """`[n, Q]` draws of observations at `[Q, D]` rows, a tree each."""
-        drawn = _mixture.sample(key, *self.leaves(rows), LEAST_VARIANCE, n)
+        means, variances = self.leaves(rows)
+        drawn = _mixture.sample(key, means, variances, LEAST_VARIANCE, n)
         return self.shift + self.scale * drawn
 
     def leaves(self, rows):
@@ -243,10 +244,8 @@ class Forest:
         # A tree of n distinct lines has at most 2 n - 1 nodes.
         shape = (self.trees, 2 * data.rows.shape[0])
         types = ["int32", "int32", "float32", "int32", "int32", "float32", "float32"]
-        out = Trees(
-            *[jax.ShapeDtypeStruct(shape, dtype) for dtype in types],
-            jax.ShapeDtypeStruct((), "int32"),
-        )
+        wanted = [jax.ShapeDtypeStruct(shape, dtype) for dtype in types]
+        out = Trees._make([*wanted, jax.ShapeDtypeStruct((), "int32")])
         trees = jax.pure_callback(self.grow, out, *told, vmap_method="sequential")
         return _result(trees, told, shift, scale, data.table)
 
@@ -267,7 +266,7 @@ class Forest:
         columns = [np.stack(column) for column in zip(*(tree[:7] for tree in grown), strict=True)]
         depth = np.int32(max(tree[7] for tree in grown))
         columns[5:] = [column.astype(np.float32) for column in columns[5:]]
-        return Trees(*columns, depth)
+        return Trees._make([*columns, depth])
 
     def _tree(self, rng, asked, rows, y, weight, size) -> Trees:
         """One tree: a sample of the lines, splits by scikit-learn, then its nodes as arrays."""

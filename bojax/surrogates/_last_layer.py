@@ -263,7 +263,7 @@ def last_layer(
     Example:
         >>> import bojax
         >>> bojax.surrogates.last_layer().depth
-        3
+        2
     """
     check(
         "last_layer", width=width, depth=depth, steps=steps, activation=activation,

@@ -48,28 +48,41 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
         x, z: features.
         length_scale, gap: `[D]`, the l and g of the formula.
     """
-    dtype = x.coordinate.dtype
     # Subtracted before they are scaled: in a compiled program x / l - x / l is a fused
     # multiply-add and no zero, which Matern 1/2, with its kink there, turns into nonsense.
     weights = length_scale**-2
-    limit = jnp.where(x.kind == CATEGORY, 1.0, jnp.inf).astype(dtype)
+    category = x.kind == CATEGORY
+    numbers = jnp.where(category, 0.0, weights)
 
     def block(total, columns):
-        xs, zs, weight, cap = columns
+        xs, zs, weight = columns
         for k in range(xs.shape[0]):
-            apart = jnp.minimum((xs[k][:, None] - zs[k][None, :]) ** 2, cap[k])
-            total = total + apart * weight[k]
+            total = total + (xs[k][:, None] - zs[k][None, :]) ** 2 * weight[k]
         return total
 
-    parts = (x.coordinate.T, z.coordinate.T, weights, limit)
-    d = limit.shape[0]
+    parts = (x.coordinate.T, z.coordinate.T, numbers)
     total = activity_distance(x, z, gap)
+    total = total + mismatch_distance(x, z, jnp.where(category, weights, 0.0))
+    d = numbers.shape[0]
     if d <= UNROLL:
         return block(total, parts)
-    whole = d - d % BLOCK  # a selection of columns has any number of them
-    blocks = [part[:whole].reshape(-1, BLOCK, *part.shape[1:]) for part in parts]
-    total = jax.lax.scan(lambda t, c: (block(t, c), None), total, tuple(blocks))[0]
-    return block(total, tuple(part[whole:] for part in parts))
+    blocks = jax.tree.map(lambda part: part.reshape(d // 8, 8, *part.shape[1:]), parts)
+    return jax.lax.scan(lambda t, c: (block(t, c), None), total, blocks)[0]
+
+
+def mismatch_distance(x: Features, z: Features, weights):
+    """sum_k weights_k [x_k != z_k], `[N, M]`; left out where all weights are 0."""
+    shape = (*x.active.shape[:-1], z.active.shape[-2])
+    zeros = jnp.zeros(shape, weights.dtype)
+
+    def add(total, column):
+        xs, zs, weight = column
+        return total + jnp.where(xs[:, None] != zs[None, :], weight, 0.0), None
+
+    def apart():
+        return jax.lax.scan(add, zeros, (x.coordinate.T, z.coordinate.T, weights))[0]
+
+    return jax.lax.cond(jnp.any(weights != 0), apart, lambda: zeros)
 
 
 def activity_distance(x: Features, z: Features, gap):

@@ -13,6 +13,7 @@ A kernel without a closed form inherits one by automatic differentiation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
@@ -109,10 +110,13 @@ class Kernel:
         Raises:
             ValueError: a number that is not above 0.
         """
-        if isinstance(scale, (int, float)) and not scale > 0:
-            raise ValueError(f"kernel.scaled: expected a number above 0, got {scale}.")
-        if scale is None:
-            scale = Parameter(jnp.zeros(()), SCALE_PRIOR, SCALE_LOW, SCALE_HIGH)
+        if isinstance(scale, (int, float)):
+            if not scale > 0:
+                raise ValueError(f"kernel.scaled: expected a number above 0, got {scale}.")
+            # A float of Python takes the precision it is used in.
+            scale = Parameter(math.log(scale)).fixed()
+        elif scale is None:
+            scale = Parameter(0.0, SCALE_PRIOR, SCALE_LOW, SCALE_HIGH)
         elif not isinstance(scale, Parameter):
             scale = Parameter(jnp.log(jnp.asarray(scale, float))).fixed()
         return Scaled(self, scale)

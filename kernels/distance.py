@@ -61,8 +61,14 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
         return total
 
     parts = (x.coordinate.T, z.coordinate.T, numbers)
-    total = activity_distance(x, z, gap)
-    total = total + mismatch_distance(x, z, jnp.where(category, weights, 0.0))
+    zeros = jnp.zeros((x.active.shape[-2], z.active.shape[-2]), weights.dtype)
+    plain = ~jnp.any(category) & jnp.all(x.active == 1.0) & jnp.all(z.active == 1.0)
+
+    def special():
+        apart = activity_distance(x, z, gap)
+        return mismatch_distance(x, z, jnp.where(category, weights, 0.0), apart)
+
+    total = jax.lax.cond(plain, lambda: zeros, special)
     d = numbers.shape[0]
     if d <= UNROLL:
         return block(total, parts)
@@ -70,36 +76,25 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
     return jax.lax.scan(lambda t, c: (block(t, c), None), total, blocks)[0]
 
 
-def mismatch_distance(x: Features, z: Features, weights):
-    """sum_k weights_k [x_k != z_k], `[N, M]`; left out where all weights are 0."""
-    shape = (*x.active.shape[:-1], z.active.shape[-2])
-    zeros = jnp.zeros(shape, weights.dtype)
+def mismatch_distance(x: Features, z: Features, weights, start):
+    """start + sum_k weights_k [x_k != z_k], `[N, M]`."""
 
     def add(total, column):
         xs, zs, weight = column
         return total + jnp.where(xs[:, None] != zs[None, :], weight, 0.0), None
 
-    def apart():
-        return jax.lax.scan(add, zeros, (x.coordinate.T, z.coordinate.T, weights))[0]
-
-    return jax.lax.cond(jnp.any(weights != 0), apart, lambda: zeros)
+    return jax.lax.scan(add, start, (x.coordinate.T, z.coordinate.T, weights))[0]
 
 
 def activity_distance(x: Features, z: Features, gap):
     """sum_k (a_k(x) - a_k(z))^2 / g_k^2, `[N, M]`.
 
     Activity is 0 or 1: |a - a'| = a (1 - a') + (1 - a) a', sums of positive terms, exact as
-    matrix products. Where every column always exists they are left out.
+    matrix products.
     """
     weight = gap**-2
-
-    def apart():
-        here, there = x.active * weight, (1.0 - x.active) * weight
-        return here @ (1.0 - z.active).T + there @ z.active.T
-
-    shape = (*x.active.shape[:-1], z.active.shape[-2])
-    always = jnp.all(x.active == 1.0) & jnp.all(z.active == 1.0)
-    return jax.lax.cond(always, lambda: jnp.zeros(shape, weight.dtype), apart)
+    here, there = x.active * weight, (1.0 - x.active) * weight
+    return here @ (1.0 - z.active).T + there @ z.active.T
 
 
 def contract(pairs, x: Features):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 LEAF = 64  # below this LAPACK's triangular solve wins over recursion
+SPLIT = 128  # from this size on the blocks of a product are worth their compile time
 
 
 def cholesky(matrix):
@@ -28,7 +29,7 @@ def inverse_transposed(lower):
         identity = jnp.eye(n, dtype=lower.dtype)
         inverse = jax.lax.linalg.triangular_solve(lower, identity, left_side=True, lower=True)
         return jnp.swapaxes(inverse, -1, -2)
-    half = max(LEAF, n // 2 // LEAF * LEAF)
+    half = _half(n)
     first = inverse_transposed(lower[..., :half, :half])
     second = inverse_transposed(lower[..., half:, half:])
     corner = -(first @ jnp.swapaxes(lower[..., half:, :half], -1, -2)) @ second
@@ -48,22 +49,22 @@ def gram_of_upper(upper):
     [U11 U12; 0 U22]: U11 U11' + U12 U12', U12 U22' beside it and mirrored, U22 U22'.
     """
     n = upper.shape[-1]
-    if n < 2 * LEAF:
+    if n < SPLIT:
         return upper @ jnp.swapaxes(upper, -1, -2)
-    half = max(LEAF, n // 2 // LEAF * LEAF)
-    first, corner, second = (
-        upper[..., :half, :half],
-        upper[..., :half, half:],
-        upper[..., half:, half:],
-    )
-    split = half >= 4 * LEAF  # two levels are all that pays: each costs compile time
-    gram = gram_of_upper if split else lambda u: u @ jnp.swapaxes(u, -1, -2)
+    half = _half(n)
+    first, second = upper[..., :half, :half], upper[..., half:, half:]
+    corner = upper[..., :half, half:]
     beside = corner @ jnp.swapaxes(second, -1, -2)
-    top = gram(first) + corner @ jnp.swapaxes(corner, -1, -2)
+    top = gram_of_upper(first) + corner @ jnp.swapaxes(corner, -1, -2)
     return jnp.concatenate(
         [
             jnp.concatenate([top, beside], axis=-1),
-            jnp.concatenate([jnp.swapaxes(beside, -1, -2), gram(second)], axis=-1),
+            jnp.concatenate([jnp.swapaxes(beside, -1, -2), gram_of_upper(second)], axis=-1),
         ],
         axis=-2,
     )
+
+
+def _half(n: int) -> int:
+    """Half of n, rounded up to a multiple of 8."""
+    return -(-n // 16) * 8

@@ -9,6 +9,7 @@ from bojax.surrogates._ensemble import (
 )
 from bojax.surrogates._forest import Forest, ForestInfo, ForestPosterior, Trees, forest
 from bojax.surrogates._gp.fit import Info
+from bojax.surrogates._gp.paths import Paths
 from bojax.surrogates._gp.posterior import Fantasies, Posterior
 from bojax.surrogates._gp.surrogate import GP, gp
 from bojax.surrogates._last_layer import (
@@ -34,6 +35,7 @@ __all__ = [
     "LastLayerInfo",
     "LastLayerPosterior",
     "NetworkInfo",
+    "Paths",
     "Posterior",
     "Trees",
     "Warped",

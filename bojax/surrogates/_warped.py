@@ -221,9 +221,9 @@ def warped(surrogate: Any, transform: Any = "yeo_johnson", *, predicts: str = "f
     Args:
         surrogate: anything with `fit(key, data) -> (posterior, info)`.
         transform: a name ("yeo_johnson", "box_cox", "winsorize", "rank", "half_rank",
-            "log_warp", "standardize"), a transform, or a tuple of them, the first one first.
-            HEBO 0.3.6 takes "box_cox", Ax 1.3 "winsorize", OSS Vizier 0.1.24
-            `("half_rank", "log_warp")`.
+            "log_warp", "standardize", and "hebo" and "vizier" as HEBO 0.3.6 and OSS Vizier
+            0.1.24 have it), a transform, or a tuple of them, the first one first. Ax 1.3
+            takes "winsorize".
         predicts: "function", what the surrogate predicts, whose posterior has a `noise` that
             is right on average; "observation", a new value, whose noise is right everywhere
             and within the variance. Score the second.

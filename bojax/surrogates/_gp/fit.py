@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bojax.kernels.parameter import pack, parameters
+from bojax.kernels.parameter import pack, parameters, unpack
 from bojax.optimize import minimize, normals
 from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.objective import Evidence, Model
@@ -23,6 +23,11 @@ MOST_EVALUATIONS = 60  # of one start; 36 was the most any of 300 fits of the de
 # and predictions do not show a hundredth of one. 1e-3 took one evaluation in fifteen more.
 TOLERANCE = 5e-3
 LARGEST_MOVE = 2.0  # log units in one step
+# Beyond LARGE lines hyperparameters come from SUBSET of them and are polished on all: from 512 of
+# 2,000 lines the optimum was 7 nats off, which four evaluations made good, from 256 49 nats.
+LARGE = 1024
+SUBSET = 512
+POLISH = 6  # most evaluations on all lines
 
 
 class Info(NamedTuple):
@@ -153,3 +158,33 @@ def fit(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kep
     jitter = found.factors.jitter
     info = Info(theta, values[best], found.evaluations, jitter, found.converged[best])
     return info, found.factors
+
+
+def fit_large(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kept: int):
+    """:func:`fit` for many lines: hyperparameters of a random subset, polished on all.
+
+    The subset is standardised with everything else. Neither the gradient nor the factors of a
+    rejected point are kept, so that few matrices of all lines exist at a time.
+    """
+    draw, own = jax.random.split(key)
+    chance = jax.random.uniform(draw, evidence.mask.shape, evidence.values.dtype)
+    _, chosen = jax.lax.top_k(jnp.where(evidence.mask, chance, -1.0), SUBSET)
+    part = objective.take(evidence, chosen)
+    info, _ = fit(own, model, part, warm, full, screened=screened, kept=kept)
+    low, high = bounds(model)
+    result = minimize(
+        lambda theta: objective.value_and_gradient(theta, model, evidence),
+        info.theta,
+        low,
+        high,
+        most_evaluations=POLISH,
+        largest_move=LARGEST_MOVE,
+        tolerance=TOLERANCE,
+    )
+    at = unpack(model, result.x)
+    gram = at.kernel.gram(evidence.features, evidence.features)
+    diagonal = at.kernel.diagonal(evidence.features)
+    factors = objective.factorise(gram, diagonal, evidence, at.noise.value, at.mean)
+    evaluations = info.evaluations + result.evaluations
+    converged = info.converged & jnp.isfinite(result.value)
+    return Info(result.x, result.value, evaluations, factors.jitter, converged), factors

@@ -22,6 +22,7 @@ from bojax.kernels import Parameter
 from bojax.kernels.kernel import Columns
 from bojax.kernels.parameter import parameters, unpack
 from bojax.optimize.linalg import cholesky, gram_of_upper, inverse_transposed
+from bojax.space import Features
 
 # Least diagonal, as a multiple of n eps: with direct differences none of 10,000 data sets
 # made to be hard failed to factor at 1, in either precision; 4 leaves room.
@@ -48,6 +49,19 @@ class Evidence(NamedTuple):
     columns: Columns
 
 
+def take(evidence: Evidence, lines) -> Evidence:
+    """Some lines of it, by their numbers `[M]`."""
+    features = evidence.features
+    return Evidence(
+        Features(features.coordinate[lines], features.active[lines], features.kind),
+        evidence.values[lines],
+        evidence.variance[lines],
+        evidence.count[lines],
+        evidence.mask[lines],
+        evidence.columns,
+    )
+
+
 class Model(NamedTuple):
     """What is fitted: every :class:`~bojax.kernels.Parameter` in it, in this order.
 
@@ -63,12 +77,13 @@ class Model(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """What a factorisation leaves: K^-1 = U U', mean, jitter."""
+    """What a factorisation leaves: K^-1 = U U', mean, noise, jitter."""
 
     upper: Any  # [N, N] U = L^-T
     log_determinant: Any  # half of it: sum log L_ii
     mean: Any
     whitened: Any  # [N] L^-1 (y - m)
+    noise: Any  # [N] what the diagonal got, jitter included
     jitter: Any
 
 
@@ -117,7 +132,7 @@ def factorise(gram, diagonal, evidence: Evidence, noise, mean=None) -> Factors:
         mean = jnp.asarray(mean, gram.dtype)
         whitened = (evidence.values - mean * weights) @ upper
     half_log_determinant = jnp.sum(jnp.log(jnp.diagonal(lower)))
-    return Factors(upper, half_log_determinant, mean, whitened, jitter)
+    return Factors(upper, half_log_determinant, mean, whitened, added, jitter)
 
 
 def log_prior(model: Model):
@@ -205,4 +220,4 @@ def no_factors(evidence: Evidence) -> Factors:
     values = evidence.values
     zero = jnp.zeros((), values.dtype)
     square = jnp.zeros((values.shape[0], values.shape[0]), values.dtype)
-    return Factors(square, zero, zero, jnp.zeros_like(values), zero)
+    return Factors(square, zero, zero, jnp.zeros_like(values), jnp.zeros_like(values), zero)

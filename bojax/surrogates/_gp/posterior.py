@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,27 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bojax.configuration import jit, single_threaded
+from bojax.configuration import jit
 from bojax.optimize.linalg import cholesky
-from bojax.optimize.precision import own_precision
 from bojax.space import Features
-from bojax.space import table as tables
+from bojax.surrogates._gp.host import features_of, run_at
+from bojax.surrogates._gp.paths import Paths, draw_paths
 
 SMALLEST_VARIANCE = 1e-12  # of standardised values; below it a prediction is certain
-
-
-def features_of(table, rows) -> Features:
-    """Rows of a space, or plain numbers, as a kernel's features.
-
-    Plain numbers may come without the columns they were padded with.
-    """
-    if table is None:
-        ones = jnp.ones(rows.shape, rows.dtype)
-        return Features(rows, ones, jnp.ones(rows.shape[-1], jnp.int32))
-    missing = table.kind.shape[-1] - rows.shape[-1]
-    if missing:
-        rows = jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, missing)])
-    return tables.features(table, rows)
 
 
 def _at_own_precision(method: Callable) -> Callable:
@@ -46,23 +33,15 @@ def _at_own_precision(method: Callable) -> Callable:
 
     Under a trace it is the plain function.
     """
-    takes_number = "n" in inspect.signature(method).parameters
-    compiled = jit(method, static_argnames="n" if takes_number else ())
+    names = [n for n in ("n", "count") if n in inspect.signature(method).parameters]
+    compiled = jit(method, static_argnames=tuple(names))
 
     @functools.wraps(method)
     def entered(self, *arguments, **settings):
-        leaves = jax.tree.leaves((self, arguments))
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            return method(self, *arguments, **settings)
-        with own_precision(self.upper), single_threaded(self.upper.shape[0]):
-            dtype = self.upper.dtype
-            arguments = [
-                np.asarray(a, dtype) if isinstance(a, (np.ndarray, list, float)) else a
-                for a in arguments
-            ]
-            result = compiled(self, *arguments, **settings)
-            result = jax.block_until_ready(result)
-            return result if isinstance(result, Posterior) else jax.tree.map(np.asarray, result)
+        result = run_at(compiled, self.upper, self, *arguments, **settings)
+        pytree = isinstance(result, (Posterior, Paths))
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(result))
+        return result if pytree or traced else jax.tree.map(np.asarray, result)
 
     return entered
 
@@ -75,6 +54,8 @@ class Posterior:
     Attributes:
         kernel: at its fitted length scales.
         noise: fitted noise variance, of standardised values.
+        line_noise: `[T]`, what each line's diagonal got: noise over replicates, known
+            variance, jitter.
         features: of the `[T, D]` training rows.
         mask: `[T]` bool.
         upper: `[T, T]`, U.
@@ -96,6 +77,7 @@ class Posterior:
 
     kernel: Any
     noise: Any
+    line_noise: Any
     features: Features
     mask: Any
     upper: Any
@@ -142,6 +124,60 @@ class Posterior:
         return mean + jax.random.normal(key, (n, q), mean.dtype) @ lower.T
 
     @_at_own_precision
+    def gradient(self, rows):
+        """Derivatives of mean and variance by the coordinates of `[Q, D]` rows: `[Q, D]` twice.
+
+        In the values' unit (and its square) per unit of the cube; a category's are 0.
+        """
+        rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))
+
+        def one(row):
+            mean, variance = standard_mean_and_variance(self, self.whitened[:, None], row[None])
+            return jnp.stack([self.scale * mean[0, 0], self.scale**2 * variance[0]])
+
+        slopes = jax.vmap(jax.jacrev(one))(rows)
+        return slopes[:, 0], slopes[:, 1]
+
+    @_at_own_precision
+    def leave_one_out(self):
+        """What the other lines say of each: residual y - mean `[T]` and variance `[T]`.
+
+        Of the observation, noise included, in the values' unit and its square, with the
+        hyperparameters and the mean of all lines (Rasmussen & Williams 2006, eq. 5.12):
+        residual [K^-1 (y - m)]_i / [K^-1]_ii, variance 1 / [K^-1]_ii. Masked lines are NaN.
+        """
+        precision = jnp.sum(self.upper**2, axis=1)
+        residual = (self.upper @ self.whitened) / precision
+        return (
+            jnp.where(self.mask, self.scale * residual, jnp.nan),
+            jnp.where(self.mask, self.scale**2 / precision, jnp.nan),
+        )
+
+    @_at_own_precision
+    def leave_one_out_density(self):
+        """Log density of every observation under the others `[T]`, in the values' unit."""
+        residual, variance = self.leave_one_out()
+        return -0.5 * (residual**2 / variance + jnp.log(2.0 * math.pi * variance))
+
+    @_at_own_precision
+    def paths(self, key, n: int, count: int = 2048) -> Paths:
+        """`n` functions drawn from the posterior, to be evaluated anywhere.
+
+        Args:
+            key: `jax.random.key`.
+            n: static.
+            count: static; random cosines behind each. The prior's covariance is off by
+                about `count ** -0.5` where no observation is near.
+
+        Returns:
+            :class:`Paths`, called with rows `[N, D]`: `[n, N]` values.
+
+        Raises:
+            ValueError: a kernel that is neither squared exponential nor Matern.
+        """
+        return draw_paths(self, key, n, count)
+
+    @_at_own_precision
     def condition(self, rows, values) -> Posterior:
         """The posterior after Q more noisy observations, hyperparameters kept; O(Q n^2)."""
         rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))
@@ -168,7 +204,8 @@ class Posterior:
         old = self.features
         features = Features(pad(old.coordinate), pad(old.active, 1), old.kind)
         upper = jnp.eye(t + room, dtype=self.upper.dtype).at[:t, :t].set(self.upper)
-        larger = replace(self, features=features, mask=pad(self.mask, False), upper=upper)
+        mask, noise = pad(self.mask, False), pad(self.line_noise)
+        larger = replace(self, features=features, mask=mask, line_noise=noise, upper=upper)
         return Fantasies(larger, pad(whitened))
 
 
@@ -245,7 +282,8 @@ class Fantasies:
             old.features.kind,
         )
         upper = old.upper.at[:, index].set(column.at[index].set(1.0 / pivot))
-        posterior = replace(old, features=features, mask=old.mask.at[index].set(True), upper=upper)
+        mask, noise = old.mask.at[index].set(True), old.line_noise.at[index].set(old.noise)
+        posterior = replace(old, features=features, mask=mask, line_noise=noise, upper=upper)
         return Fantasies(posterior, self.whitened.at[index].set(draw))
 
 

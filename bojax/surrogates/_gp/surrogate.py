@@ -11,15 +11,16 @@ import numpy as np
 
 from bojax.configuration import jit, single_threaded
 from bojax.errors import DataError
-from bojax.history import capacity_for, merge_equal
+from bojax.history import merge_equal
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import pack, unpack
 from bojax.space import table as tables
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
 from bojax.surrogates._gp import objective
+from bojax.surrogates._gp.host import features_of
 from bojax.surrogates._gp.objective import Evidence, Model
-from bojax.surrogates._gp.posterior import Posterior, features_of
+from bojax.surrogates._gp.posterior import Posterior
 from bojax.surrogates._gp.recipes import FAMILIES, RECIPES
 from bojax.surrogates.data import Data
 
@@ -120,7 +121,8 @@ class GP:
             warm, full = pack(model), True
         elif full is None:
             full = False
-        info, factors = fitting.fit(
+        search = fitting.fit if evidence.mask.shape[0] <= fitting.LARGE else fitting.fit_large
+        info, factors = search(
             key, model, evidence, warm, full, screened=self.screened, kept=self.kept
         )
         at = unpack(model, info.theta)
@@ -186,6 +188,7 @@ def _posterior(at: Model, factors, evidence: Evidence, shift, scale, table) -> P
     return Posterior(
         at.kernel,
         at.noise.value,
+        factors.noise,
         evidence.features,
         evidence.mask,
         factors.upper,
@@ -246,6 +249,21 @@ def _fit_program(surrogate: GP, bits, data: Data, warm, full):
     return surrogate.fit_pure(key, data, warm, full)
 
 
+def lines_for(n: int) -> int:
+    """Lines a fit on the host is padded to: at most 16 more up to 256, 64 more up to 1,024.
+
+    A history grows line by line and has coarser capacities, which cost fewer programs; data
+    are fitted again at the size they have, and half as many lines more are three times the work.
+
+    Example:
+        >>> from bojax.surrogates._gp.surrogate import lines_for
+        >>> [lines_for(n) for n in (0, 50, 100, 200, 300, 2000)]
+        [16, 64, 112, 208, 320, 2048]
+    """
+    step = 16 if n <= 256 else 64 if n <= 1024 else 256
+    return max(16, -(-n // step) * step)
+
+
 def _padded(data: Data) -> Data:
     """Host data, checked and padded to a capacity and a column class."""
     rows = np.atleast_2d(np.asarray(data.rows, float))
@@ -267,7 +285,7 @@ def _padded(data: Data) -> Data:
         bad = int(np.flatnonzero(mask)[np.argmax(~np.isfinite(rows[mask]).all(axis=1))])
         raise DataError(f"rows: row {bad} is not finite, {rows[bad].tolist()}; leave it out.")
     mask = mask & np.isfinite(values)
-    capacity = capacity_for(n)
+    capacity = lines_for(n)
     columns = d if data.table is not None else tables.size_class(d, tables.COLUMNS, "columns")
 
     def pad(x, fill=0.0):

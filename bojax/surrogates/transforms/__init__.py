@@ -14,6 +14,7 @@ from bojax.surrogates.transforms._affine import Affine, Standardize, standardize
 from bojax.surrogates.transforms._chain import TRANSFORMS, Chain, FittedChain, named
 from bojax.surrogates.transforms._impute import impute
 from bojax.surrogates.transforms._log_warp import FittedLogWarp, LogWarp, log_warp
+from bojax.surrogates.transforms._named import Hebo, Shift, ViziersRank
 from bojax.surrogates.transforms._power import BoxCox, Power, YeoJohnson, box_cox, yeo_johnson
 from bojax.surrogates.transforms._rank import HalfRank, Knots, Rank, half_rank, rank
 from bojax.surrogates.transforms._winsorize import Clip, Winsorize, winsorize
@@ -27,11 +28,14 @@ __all__ = [
     "FittedChain",
     "FittedLogWarp",
     "HalfRank",
+    "Hebo",
     "Knots",
     "LogWarp",
     "Power",
     "Rank",
+    "Shift",
     "Standardize",
+    "ViziersRank",
     "Winsorize",
     "YeoJohnson",
     "box_cox",

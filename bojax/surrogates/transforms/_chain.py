@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,12 @@ import jax
 
 from bojax.surrogates.transforms._affine import Standardize
 from bojax.surrogates.transforms._log_warp import LogWarp
+from bojax.surrogates.transforms._named import Hebo, Shift, ViziersRank
 from bojax.surrogates.transforms._power import BoxCox, YeoJohnson
 from bojax.surrogates.transforms._rank import HalfRank, Rank
 from bojax.surrogates.transforms._winsorize import Winsorize
 
-TRANSFORMS = {
+TRANSFORMS: dict[str, Callable[[], Any]] = {
     "standardize": Standardize,
     "winsorize": Winsorize,
     "yeo_johnson": YeoJohnson,
@@ -21,6 +23,8 @@ TRANSFORMS = {
     "rank": Rank,
     "half_rank": HalfRank,
     "log_warp": LogWarp,
+    "hebo": Hebo,
+    "vizier": lambda: Chain((ViziersRank(), LogWarp(), Shift())),
 }
 
 
@@ -28,8 +32,7 @@ def named(transform: Any) -> Any:
     """A transform from its name, or from several, the first one first.
 
     Args:
-        transform: a name of `TRANSFORMS`, a transform, or a tuple of both. Vizier's is
-            `("half_rank", "log_warp")`.
+        transform: a name of `TRANSFORMS`, a transform, or a tuple of both.
 
     Raises:
         ValueError: a name that is none.
@@ -40,6 +43,8 @@ def named(transform: Any) -> Any:
         1.5
         >>> len(named(("half_rank", "log_warp")).parts)
         2
+        >>> [type(part).__name__ for part in named("vizier").parts]
+        ['ViziersRank', 'LogWarp', 'Shift']
     """
     if isinstance(transform, (tuple, list)):
         return Chain(tuple(named(part) for part in transform))

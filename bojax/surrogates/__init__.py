@@ -1,6 +1,8 @@
 """Surrogates: models of the objective, fitted to a history."""
 
 from bojax.surrogates import transforms
+from bojax.surrogates._bayes.posterior import BayesianPosterior
+from bojax.surrogates._bayes.surrogate import BayesianGP, BayesianInfo, bayesian_gp
 from bojax.surrogates._ensemble import (
     DeepEnsemble,
     EnsemblePosterior,
@@ -23,6 +25,9 @@ from bojax.surrogates.data import Data
 
 __all__ = [
     "GP",
+    "BayesianGP",
+    "BayesianInfo",
+    "BayesianPosterior",
     "Data",
     "DeepEnsemble",
     "EnsemblePosterior",
@@ -40,6 +45,7 @@ __all__ = [
     "Trees",
     "Warped",
     "WarpedPosterior",
+    "bayesian_gp",
     "deep_ensemble",
     "forest",
     "gp",

@@ -1,0 +1,1 @@
+"""Fully Bayesian hyperparameters of the Gaussian process, by Markov chain Monte Carlo."""

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from bojax.space import Features
 
 UNUSED, CATEGORY = 0, 4  # bojax.space.table's, which a plain array never has
+HOIST = 200_000  # numbers that may be kept over a loop: what a processor's cache holds
 UNROLL = 24  # columns up to which the sum is written out; beyond, a loop over blocks
 BLOCK = 8
 
@@ -61,6 +62,9 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
         return total
 
     parts = (x.coordinate.T, z.coordinate.T, numbers)
+    if x.active.shape[-2] * z.active.shape[-2] * x.active.shape[-1] > HOIST:
+        # In a loop over hyperparameters the compiler would keep every column's differences.
+        parts = jax.lax.optimization_barrier(parts)
     zeros = jnp.zeros((x.active.shape[-2], z.active.shape[-2]), weights.dtype)
     plain = ~jnp.any(category) & jnp.all(x.active == 1.0) & jnp.all(z.active == 1.0)
 
@@ -72,8 +76,10 @@ def squared_distance(x: Features, z: Features, length_scale, gap):
     d = numbers.shape[0]
     if d <= UNROLL:
         return block(total, parts)
-    blocks = jax.tree.map(lambda part: part.reshape(d // 8, 8, *part.shape[1:]), parts)
-    return jax.lax.scan(lambda t, c: (block(t, c), None), total, blocks)[0]
+    whole = d - d % BLOCK  # a selection of columns has any number of them
+    blocks = [part[:whole].reshape(-1, BLOCK, *part.shape[1:]) for part in parts]
+    total = jax.lax.scan(lambda t, c: (block(t, c), None), total, tuple(blocks))[0]
+    return block(total, tuple(part[whole:] for part in parts))
 
 
 def mismatch_distance(x: Features, z: Features, weights, start):

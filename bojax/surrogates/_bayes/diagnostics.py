@@ -36,7 +36,7 @@ def split_r_hat(x):
 
 
 def effective_samples(x):
-    """`[S, P]` -> `[P]`: how many independent draws tell as much about a mean; at most S log10 S."""
+    """`[S, P]` -> `[P]`: independent draws that tell as much of a mean; at most S log10 S."""
     chains = halves(x)
     within, total = _variances(chains)
     n = chains.shape[1]

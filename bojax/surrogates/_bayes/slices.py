@@ -25,7 +25,7 @@ MOST_SHRINKS = 64  # then the point stays: the interval is down to rounding
 # Of the running average of distances: the last 20 sweeps or so. Slower follows the warm-up less.
 MEMORY = 0.95
 LEAST_WIDTH, LARGEST_WIDTH = 1e-3, 1e3
-LEFT, RIGHT, SHRINK, DONE = range(4)
+BEGIN, LEFT, RIGHT, SHRINK, DONE = range(5)
 
 
 class Search(NamedTuple):
@@ -58,29 +58,24 @@ def sample(
     order = jnp.argsort(~free, stable=True)
     count = jnp.sum(free, dtype=jnp.int32)
 
-    def along(key, z, value, j, width):
-        """A new point along variable j: the search when it is over."""
+    def along(chance, z, value, j, width):
+        """A new point along variable j, by uniform numbers: the search when it is over."""
         here = z[j]
-        keys = jax.random.split(key, 4)
-        height = value - jax.random.exponential(keys[0], (), dtype)
-        left = here - width * jax.random.uniform(keys[1], (), dtype)
-        left_steps = jax.random.randint(keys[2], (), 0, MOST_STEPS, jnp.int32)
+        left = here - width * chance[1]
+        left_steps = jnp.floor(MOST_STEPS * chance[2]).astype(jnp.int32)
 
         def move(s: Search) -> Search:
-            u = jax.random.uniform(jax.random.fold_in(keys[3], s.evaluations), (), dtype)
-            proposal = s.left + u * (s.right - s.left)
-            point = jnp.where(
-                s.phase == LEFT, s.left, jnp.where(s.phase == RIGHT, s.right, proposal)
-            )
+            proposal = s.left + chance[3 + s.proposals] * (s.right - s.left)
+            point = jnp.stack([here, s.left, s.right, proposal])[s.phase]
             found = log_density(z.at[j].set(point))
-            inside = found >= height
+            inside = found >= s.value + jnp.log1p(-chance[0])
             out_left = (s.phase == LEFT) & inside & (s.left_steps > 0)
             out_right = (s.phase == RIGHT) & inside & (s.right_steps > 0)
             shrinking = s.phase == SHRINK
             accepted = shrinking & inside
             refused = shrinking & ~inside
-            gave_up = refused & (s.proposals >= MOST_SHRINKS)
-            over = ((s.phase == LEFT) & ~out_left) | ((s.phase == RIGHT) & ~out_right)
+            gave_up = refused & (s.proposals >= MOST_SHRINKS - 1)
+            over = (s.phase < SHRINK) & ~out_left & ~out_right
             return Search(
                 jnp.where(accepted | gave_up, DONE, s.phase + over.astype(jnp.int32)),
                 jnp.where(
@@ -92,27 +87,29 @@ def sample(
                 s.left_steps - out_left.astype(jnp.int32),
                 s.right_steps - out_right.astype(jnp.int32),
                 jnp.where(accepted, point, s.point),
-                jnp.where(accepted, found, s.value),
+                jnp.where(accepted | (s.phase == BEGIN), found, s.value),
                 s.proposals + shrinking.astype(jnp.int32),
                 s.evaluations + 1,
             )
 
         zero = jnp.zeros((), jnp.int32)
-        first = Search(
-            zero + LEFT, left, left + width, left_steps, MOST_STEPS - 1 - left_steps,
-            here, value, zero, zero,
-        )  # fmt: skip
+        # The density at the start is not known yet; asked for here it is compiled once.
+        phase = jnp.where(jnp.isnan(value), BEGIN, LEFT).astype(jnp.int32)
+        right_steps = MOST_STEPS - 1 - left_steps
+        first = Search(phase, left, left + width, left_steps, right_steps, here, value, zero, zero)
         return jax.lax.while_loop(lambda s: s.phase != DONE, move, first)
 
     def sweep(carry, i):
         z, value, moved = carry
-        own = jax.random.fold_in(key, i)
+        # All numbers of a sweep at once: each place that draws some takes half a second to compile.
+        shape = (start.shape[0], 3 + MOST_SHRINKS)
+        chances = jax.random.uniform(jax.random.fold_in(key, i), shape, dtype)
         widths = jnp.clip(3.0 * moved, LEAST_WIDTH, LARGEST_WIDTH)
 
         def variable(k, inner):
             z, value, distance, proposals, evaluations = inner
             j = order[k]
-            s = along(jax.random.fold_in(own, j), z, value, j, widths[j])
+            s = along(chances[j], z, value, j, widths[j])
             distance = distance.at[j].set(jnp.abs(s.point - z[j]))
             z = z.at[j].set(s.point)
             return z, s.value, distance, proposals + s.proposals, evaluations + s.evaluations
@@ -125,8 +122,7 @@ def sample(
         moved = jnp.where(i < warm_up, followed, moved)
         return (z, value, moved), (z, value, proposals, evaluations)
 
-    # A first point of height -inf would accept everything: the start's own density is needed.
-    begin = (start, log_density(start), jnp.ones_like(start))
+    begin = (start, jnp.full((), jnp.nan, dtype), jnp.ones_like(start))
     steps = jnp.arange(warm_up + samples)
     _, (positions, values, proposals, evaluations) = jax.lax.scan(sweep, begin, steps)
     tried = jnp.sum(proposals[warm_up:]).astype(dtype)
@@ -135,5 +131,5 @@ def sample(
         values[warm_up:],
         samples * count.astype(dtype) / jnp.maximum(tried, 1.0),
         jnp.zeros((), jnp.int32),
-        1 + jnp.sum(evaluations),
+        jnp.sum(evaluations),
     )

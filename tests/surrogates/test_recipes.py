@@ -265,6 +265,33 @@ def test_start_is_the_originals(recipe, name):
     np.testing.assert_allclose(own, scale, rtol=1e-10)
 
 
+# docs/recipes.md: least noise; bounds of length and output scales, where the original has some.
+BOUNDS = {
+    "botorch": (1e-4, (0.025, None), None),
+    "botorch-legacy": (1e-4, (None, None), (None, None)),
+    "optuna": (1e-6, (None, None), (None, None)),
+    "hebo": (8e-4, (None, None), (None, None)),
+    "vizier": (1e-10, (0.1, 10.0), (1e-3, 10.0)),
+}
+
+
+@pytest.mark.parametrize("recipe", BOUNDS)
+def test_bounds_are_the_originals(recipe):
+    """Where it has none, ours are so far off that nothing meets them."""
+    data = stored(recipe)[0]
+    model = start_of(GP(recipe=recipe), data_of(data, data["targets"]))[0]
+    inner = getattr(model.kernel, "kernel", model.kernel)
+    least, lengths, scale = BOUNDS[recipe]
+    np.testing.assert_allclose(model.noise.at(model.noise.low).value, least, rtol=1e-6)
+    if recipe == "vizier":
+        np.testing.assert_allclose(model.noise.at(model.noise.high).value, 1.0)
+    checked = [(inner.length_scale, lengths)] + ([(model.kernel.scale, scale)] if scale else [])
+    for parameter, (low, high) in checked:
+        ends = [np.ravel(np.exp(end))[0] for end in (parameter.low, parameter.high)]
+        assert ends[0] < 1e-12 if low is None else ends[0] == pytest.approx(low)
+        assert ends[1] > 9e3 if high is None else ends[1] == pytest.approx(high)
+
+
 @pytest.mark.parametrize(("recipe", "name"), CASES)
 def test_fits_are_at_least_as_good_as_the_originals(recipe, name):
     """To what the search calls converged; Vizier's best of five fits from four starts, to more."""

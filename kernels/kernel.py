@@ -37,6 +37,11 @@ class Columns(NamedTuple):
         used: `[D]` bool; columns not in use have no hyperparameters.
         gapped: `[D]` bool; columns that some rows do not have.
         dimensions: how many are in use, a float.
+
+    Example:
+        >>> import bojax
+        >>> bojax.kernels.Columns.plain(3).used.shape
+        (3,)
     """
 
     used: Any
@@ -51,7 +56,13 @@ class Columns(NamedTuple):
 
 
 class Kernel:
-    """Operators and defaults; a family adds `gram` and `diagonal`."""
+    """Operators and defaults; a family adds `gram` and `diagonal`.
+
+    Example:
+        >>> import bojax
+        >>> isinstance(bojax.kernels.Matern52() + bojax.kernels.Linear(), bojax.kernels.Kernel)
+        True
+    """
 
     def gram(self, x: Any, z: Any) -> Any:
         """k(x_i, z_j), `[N, D]`, `[M, D]` -> `[N, M]`; arrays or `Features`."""

@@ -15,7 +15,7 @@ import bojax
 from bojax.kernels.parameter import pack
 from bojax.surrogates import GP, Data
 from bojax.surrogates._gp import objective
-from bojax.surrogates._gp.surrogate import _padded
+from bojax.surrogates._gp.surrogate import pad_data
 from speed_parts import counts
 from speed_parts.data import observations
 
@@ -42,7 +42,7 @@ class Evaluation:
 
 def prepared(rows, values) -> tuple[Any, Any, int]:
     """Kernel and evidence as a fit makes them from observations, and the columns in use."""
-    data = _padded(Data(rows, values))
+    data = pad_data(Data(rows, values))
     with jax.enable_x64(True):
         kernel, evidence = _prepared(data)
     return kernel, evidence, rows.shape[1]

@@ -29,7 +29,7 @@ from bojax.strategies import protocol
 from bojax.strategies._pool import candidate_pool
 from bojax.strategies._sobol import Sobol
 from bojax.strategies.protocol import Info, Sizes
-from bojax.surrogates import GP, Data, Fantasies
+from bojax.surrogates import GP, Data, Fantasies, Starts
 from bojax.surrogates.transforms import half_rank
 
 # Points before the first model: Ax's centre + 4 Sobol, which led eight recipes at 50
@@ -135,7 +135,8 @@ class GPStrategy:
         own = jax.random.fold_in(key, 2**30 + told)
         grown = told.astype(state.theta.dtype) >= REFIT_ALL * state.fitted.astype(state.theta.dtype)
         full = (state.fitted == 0) | grown
-        posterior, info = self.surrogate.fit_pure(own, data, state.theta, full)
+        starts = Starts(state.fitted > 0, full)
+        posterior, info = self.surrogate.fit_pure(own, data, state.theta, starts)
         fitted = jnp.where(full, told, state.fitted)
         return state._replace(theta=info.theta, fitted=fitted), posterior
 

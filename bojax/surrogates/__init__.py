@@ -10,7 +10,8 @@ from bojax.surrogates._ensemble import (
     deep_ensemble,
 )
 from bojax.surrogates._forest import Forest, ForestInfo, ForestPosterior, Trees, forest
-from bojax.surrogates._gp.fit import Info
+from bojax.surrogates._gp.batch import Posteriors, fit_batch
+from bojax.surrogates._gp.fit import Info, Starts
 from bojax.surrogates._gp.paths import Paths
 from bojax.surrogates._gp.posterior import Fantasies, Posterior
 from bojax.surrogates._gp.surrogate import GP, gp
@@ -42,11 +43,14 @@ __all__ = [
     "NetworkInfo",
     "Paths",
     "Posterior",
+    "Posteriors",
+    "Starts",
     "Trees",
     "Warped",
     "WarpedPosterior",
     "bayesian_gp",
     "deep_ensemble",
+    "fit_batch",
     "forest",
     "gp",
     "last_layer",

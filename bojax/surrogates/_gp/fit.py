@@ -86,38 +86,58 @@ def prior_draws(key, model: Model, n: int):
     return mode + spread * (0.7 * shared + 0.7 * own)
 
 
-def search(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kept: int):
-    """Searches from the screened draws, the default start, `warm` and the best draws.
+class Starts(NamedTuple):
+    """Which starts a fit makes; both may be traced.
+
+    Attributes:
+        warm: whether it searches from the last fit's optimum.
+        full: whether it searches from the default start and the best prior draws.
+
+    Example:
+        >>> import bojax
+        >>> bojax.surrogates.Starts(warm=True, full=False).full
+        False
+    """
+
+    warm: Any
+    full: Any
+
+
+def search(
+    key, model: Model, evidence: Evidence, warm, starts: Starts, *, screened: int, kept: int
+):
+    """Searches from `warm`, the screened draws, the default start and the best draws.
 
     Args:
         key: for the prior draws.
         model: kernel and noise at the default start.
         evidence: what to fit.
-        warm: `[P]` start of a refit.
-        full: traced bool; False runs from `warm` only.
+        warm: `[P]` start of a refit; not looked at unless `starts.warm`.
+        starts: :class:`Starts`.
         screened, kept: static; prior draws evaluated once, and how many of the best of
             them are then searched from.
     """
     low, high = bounds(model)
     default = pack(model)
     draws = prior_draws(key, model, screened) if screened else default[None, :][:0]
-    # Order of the work: screened draws (one evaluation each), default, warm, best draws.
-    starts = jnp.clip(jnp.concatenate([draws, default[None], warm[None]]), low, high)
+    # Order of the work: warm, screened draws (one evaluation each), default, best draws.
+    points = jnp.clip(jnp.concatenate([warm[None], draws, default[None]]), low, high)
     room = screened + 2 + kept
 
     def work(i, found: Search) -> Search:
         at = jnp.minimum(i, screened + 1)
         if kept:
-            values = jnp.where(jnp.isfinite(found.values), found.values, jnp.inf)[:screened]
-            ranked = jnp.argsort(values)
+            values = jnp.where(jnp.isfinite(found.values), found.values, jnp.inf)
+            ranked = 1 + jnp.argsort(values[1 : screened + 1])
             again = ranked[jnp.clip(i - screened - 2, 0, screened - 1)]
             at = jnp.where(i < screened + 2, at, again)
+        once = (i >= 1) & (i <= screened)
         result = minimize(
             lambda theta: objective.value_gradient_factors(theta, model, evidence),
-            starts[at],
+            points[at],
             low,
             high,
-            most_evaluations=jnp.where(i < screened, 1, MOST_EVALUATIONS),
+            most_evaluations=jnp.where(once, 1, MOST_EVALUATIONS),
             largest_move=LARGEST_MOVE,
             tolerance=TOLERANCE,
             has_aux=True,
@@ -131,9 +151,8 @@ def search(key, model: Model, evidence: Evidence, warm, full, *, screened: int, 
             jax.tree.map(lambda a, b: jnp.where(better, a, b), result.aux, found.factors),
         )
 
-    # A refit is the one piece of work number screened + 1.
-    first = jnp.where(full, 0, screened + 1)
-    last = jnp.where(full, room, screened + 2)
+    first = jnp.where(starts.warm, 0, 1)
+    last = jnp.where(starts.full, room, 1)
     empty = Search(
         jnp.broadcast_to(default, (room, default.shape[0])),
         jnp.full(room, jnp.inf, default.dtype),
@@ -144,14 +163,14 @@ def search(key, model: Model, evidence: Evidence, warm, full, *, screened: int, 
     return jax.lax.fori_loop(first, last, work, empty)
 
 
-def fit(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kept: int):
+def fit(key, model: Model, evidence: Evidence, warm, starts: Starts, *, screened: int, kept: int):
     """Raw hyperparameters of the highest posterior density found; arguments of :func:`search`.
 
     Returns:
         `(Info, Factors)`, the factors at `Info.theta`. Where nothing was finite, which no data
         set has managed so far, they are the prior's at the default start.
     """
-    found = search(key, model, evidence, warm, full, screened=screened, kept=kept)
+    found = search(key, model, evidence, warm, starts, screened=screened, kept=kept)
     values = jnp.where(jnp.isfinite(found.values), found.values, jnp.inf)
     best = jnp.argmin(values)
     theta = jnp.where(jnp.isfinite(values[best]), found.thetas[best], pack(model))
@@ -160,7 +179,9 @@ def fit(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kep
     return info, found.factors
 
 
-def fit_large(key, model: Model, evidence: Evidence, warm, full, *, screened: int, kept: int):
+def fit_large(
+    key, model: Model, evidence: Evidence, warm, starts: Starts, *, screened: int, kept: int
+):
     """:func:`fit` for many lines: hyperparameters of a random subset, polished on all.
 
     The subset is standardised with everything else. Neither the gradient nor the factors of a
@@ -170,7 +191,7 @@ def fit_large(key, model: Model, evidence: Evidence, warm, full, *, screened: in
     chance = jax.random.uniform(draw, evidence.mask.shape, evidence.values.dtype)
     _, chosen = jax.lax.top_k(jnp.where(evidence.mask, chance, -1.0), SUBSET)
     part = objective.take(evidence, chosen)
-    info, _ = fit(own, model, part, warm, full, screened=screened, kept=kept)
+    info, _ = fit(own, model, part, warm, starts, screened=screened, kept=kept)
     low, high = bounds(model)
     result = minimize(
         lambda theta: objective.value_and_gradient(theta, model, evidence),

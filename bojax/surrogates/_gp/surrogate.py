@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,10 +100,10 @@ class GP:
         """
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((key, data))):
             return self.fit_pure(key, data, warm)
-        padded = _padded(data)
+        padded = pad_data(data)
         with jax.enable_x64(True), single_threaded(len(padded.values)):
             bits = np.asarray(jax.random.key_data(key))
-            full = np.bool_(warm is None)
+            starts = fitting.Starts(np.bool_(warm is not None), np.bool_(warm is None))
             size = self.hyperparameters(padded.rows.shape[1])
             theta = np.zeros(size) if warm is None else np.asarray(warm, float)
             if theta.shape != (size,):
@@ -110,28 +111,27 @@ class GP:
                     f"warm: expected the theta of an earlier fit with this kernel, shape "
                     f"({size},), got shape {theta.shape}."
                 )
-            posterior, info = _fit_program(self, bits, padded, theta, full)
+            posterior, info = _fit_program(self, bits, padded, theta, starts)
             return jax.block_until_ready(posterior), jax.tree.map(np.asarray, info)
 
-    def fit_pure(self, key, data: Data, warm=None, full=None):
-        """The traceable fit; `full` (traced) asks for all starts although `warm` is given."""
+    def fit_pure(self, key, data: Data, warm=None, starts: fitting.Starts | None = None):
+        """The traceable fit; without `starts` it is a refit where `warm` is given, else full."""
         evidence, shift, scale = self.evidence(data)
         model = self.model(evidence)
-        if warm is None:
-            warm, full = pack(model), True
-        elif full is None:
-            full = False
+        if starts is None:
+            starts = fitting.Starts(warm is not None, warm is None)
+        warm = pack(model) if warm is None else warm
         search = fitting.fit if evidence.mask.shape[0] <= fitting.LARGE else fitting.fit_large
         info, factors = search(
-            key, model, evidence, warm, full, screened=self.screened, kept=self.kept
+            key, model, evidence, warm, starts, screened=self.screened, kept=self.kept
         )
         at = unpack(model, info.theta)
         return _posterior(at, factors, evidence, shift, scale, data.table), info
 
     def hyperparameters(self, columns: int) -> int:
         """P, the length of `Info.theta`, for D columns."""
-        shape = jax.eval_shape(lambda: pack(self._model(Columns.plain(columns))))
-        return int(shape.shape[0])
+        leaves, structure = jax.tree.flatten(self)
+        return _size(structure, tuple(jnp.shape(leaf) for leaf in leaves), columns)
 
     def evidence(self, data: Data) -> tuple[Evidence, Any, Any]:
         """Merged, standardised observations, and the shift and scale of the values."""
@@ -230,6 +230,14 @@ def gp(
     return GP(kernel, recipe, screened, kept)
 
 
+@functools.cache
+def _size(structure, shapes: tuple, columns: int) -> int:
+    """Raw hyperparameters of a surrogate of this structure; tracing it takes milliseconds."""
+    surrogate = jax.tree.unflatten(structure, [np.zeros(shape) for shape in shapes])
+    found = jax.eval_shape(lambda: pack(surrogate._model(Columns.plain(columns))))
+    return int(found.shape[0])
+
+
 def _standardize(values, mask, how: str):
     """By a recipe's rule: `(standardised [N], shift, scale)`."""
     standardised, shift, scale = transforms.standardize(values, mask)
@@ -244,9 +252,9 @@ def _standardize(values, mask, how: str):
 
 
 @jit
-def _fit_program(surrogate: GP, bits, data: Data, warm, full):
+def _fit_program(surrogate: GP, bits, data: Data, warm, starts):
     key = jax.random.wrap_key_data(bits)
-    return surrogate.fit_pure(key, data, warm, full)
+    return surrogate.fit_pure(key, data, warm, starts)
 
 
 def lines_for(n: int) -> int:
@@ -264,7 +272,7 @@ def lines_for(n: int) -> int:
     return max(16, -(-n // step) * step)
 
 
-def _padded(data: Data) -> Data:
+def pad_data(data: Data) -> Data:
     """Host data, checked and padded to a capacity and a column class."""
     rows = np.atleast_2d(np.asarray(data.rows, float))
     n, d = rows.shape

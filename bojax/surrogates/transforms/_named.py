@@ -68,8 +68,8 @@ class ViziersRank:
         >>> from bojax.surrogates.transforms import ViziersRank
         >>> values = jnp.array([1.0, 2.0, 3.0, 99.0])
         >>> fitted = ViziersRank().fit(values, jnp.ones(4, bool))
-        >>> fitted(values).round(2).tolist()
-        [1.0, 2.0, 3.25, 3.82]
+        >>> [round(x, 2) for x in fitted(values).tolist()]
+        [1.0, 2.0, 2.86, 3.79]
     """
 
     def fit(self, values, mask) -> Knots:

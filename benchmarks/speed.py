@@ -1,6 +1,6 @@
 """Seconds and counted work of the engine beside a floor and beside other libraries.
 
-    python benchmarks/speed.py                      parts a, b, c and d
+    python benchmarks/speed.py                      parts a to e
     python benchmarks/speed.py --parts b --rounds 3
     python benchmarks/speed.py --parts scaling      growth with n, d, q and runs; bojax alone
 
@@ -8,6 +8,7 @@ a        value and gradient of the objective beside LAPACK's factor and inverse 
 b        a fit of the surrogate beside BoTorch, scikit-learn and GPJax, on the same data sets
 c        a suggestion with its fit, of 1, 8 and 64 points, beside Optuna and BoTorch
 d        whole runs: 64 in one program, a jitted run at a time, and ask and tell
+e        1,024 small fits in one program; a fit of 2,000 lines with 1,000 predictions
 scaling  exponents of log seconds over log size
 
 Everything runs on one and the same core, contenders in turn, round by round, each warmed up;
@@ -34,14 +35,14 @@ if __name__ == "__main__":  # before anything counts the cores
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
 
 import record
-from speed_parts import evaluations, fits, runs, scaling, suggestions
+from speed_parts import evaluations, fits, many, runs, scaling, suggestions
 from speed_parts.rounds import Peers, Recorder, groups, interleave
 
-from bojax.configuration import set_lapack_threads
+from bojax.configuration import set_compiler_flags, set_lapack_threads
 
 FILE = record.ROWS / "speed.csv"
-PARTS = {"a": evaluations, "b": fits, "c": suggestions, "d": runs, "scaling": scaling}
-DEFAULT = "a,b,c,d"
+PARTS = {"a": evaluations, "b": fits, "c": suggestions, "d": runs, "e": many, "scaling": scaling}
+DEFAULT = "a,b,c,d,e"
 PEERS = ("botorch", "gpjax", "optuna", "sklearn")
 
 
@@ -105,6 +106,7 @@ def main(arguments=None):
     wanted = settings.parts.split(",")
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"--parts: {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
+    set_compiler_flags()
     set_lapack_threads(1)
     began, recorder = time.perf_counter(), Recorder(settings.rows)
 

@@ -41,7 +41,7 @@ def fitted(rows, values):
 
 
 def fit_predict(rows, values, test_rows, what="fit", q=1, seed=0):
-    """Not a prediction: seconds of a fit, or of a suggestion of q points with its fit."""
+    """Seconds of a fit, of one with predictions, or of a suggestion of q points with its fit."""
     torch.manual_seed(seed)
     rows = torch.tensor(rows, dtype=torch.double)
     values = torch.tensor(values, dtype=torch.double)
@@ -54,8 +54,17 @@ def fit_predict(rows, values, test_rows, what="fit", q=1, seed=0):
         found, _ = optimize_acqf(
             acquisition, bounds, q=q, num_restarts=RESTARTS, raw_samples=RAW, sequential=q > 1
         )
+    mean = variance = None
+    if what == "predict":
+        with torch.no_grad():
+            posterior = model.posterior(
+                torch.tensor(test_rows, dtype=torch.double), observation_noise=True
+            )
+            mean, variance = -posterior.mean.flatten(), posterior.variance.flatten()
     ended = time.perf_counter(), time.process_time()
     return {
+        "mean": None if mean is None else mean.tolist(),
+        "variance": None if variance is None else variance.tolist(),
         "seconds": ended[0] - began[0],
         "processor": ended[1] - began[1],
         "evaluations": evaluations,

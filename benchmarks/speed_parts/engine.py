@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 import bojax
+from bojax.configuration import compiler_options
 from bojax.kernels.parameter import pack
 from bojax.surrogates import GP, Data
 from bojax.surrogates._gp import objective
@@ -64,7 +65,8 @@ def evaluation(kernel, evidence) -> Evaluation:
         theta = np.zeros(2 * columns + 1)
         began = time.perf_counter()
         with jax.enable_x64(True):
-            traced = jax.jit(objective.value_and_gradient).trace(theta, kernel, evidence)
+            jitted = jax.jit(objective.value_and_gradient, compiler_options=compiler_options())
+            traced = jitted.trace(theta, kernel, evidence)
             alone = traced.lower().compile()
         seconds = time.perf_counter() - began
         found = counts.calls(traced.jaxpr)
@@ -73,10 +75,17 @@ def evaluation(kernel, evidence) -> Evaluation:
     return _EVALUATIONS[size]
 
 
-@jax.jit
+@functools.partial(jax.jit, compiler_options=compiler_options())
 def several(thetas, kernel, evidence):
     """Evaluations one after the other inside one program, as in a fit."""
     return jax.lax.map(lambda t: objective.value_and_gradient(t, kernel, evidence), thetas)
+
+
+@functools.partial(jax.jit, compiler_options=compiler_options())
+def exact_fit(rows, values):
+    """A fit from one start, compiled for the very shape of the data, in the caller's precision."""
+    surrogate = bojax.surrogates.gp(screened=0, kept=0)
+    return surrogate.fit_pure(jax.random.key(0), Data(rows, values))
 
 
 def default_theta(kernel, evidence) -> np.ndarray:

@@ -208,13 +208,14 @@ class Peers:
                 self._open[name] = None
         return self._open[name] is not None
 
-    def call(self, name: str, rows, values, **settings) -> dict[str, Any]:
+    def call(self, name: str, rows, values, test_rows=None, **settings) -> dict[str, Any]:
         """Its adapter's answer, the seconds it took in there among it."""
         worker = self._open[name]
         assert worker is not None
         answer, _ = worker.call(
             "fit_predict",
-            rows=rows.tolist(), values=values.tolist(), test_rows=[], settings=settings,
+            rows=rows.tolist(), values=values.tolist(),
+            test_rows=[] if test_rows is None else test_rows.tolist(), settings=settings,
         )  # fmt: skip
         return answer
 

@@ -18,6 +18,7 @@ OBSERVATIONS = (64, 128, 256, 512, 1024)  # capacities, so that no padding hides
 COLUMNS = (4, 8, 16, 32)  # size classes, for the same reason
 BATCHES = (1, 2, 4, 8, 16, 32)
 RUNS = (1, 2, 4, 8, 16)
+STARTS = (0, 4, 16, 64)  # beside the default one
 N, D = 128, 8  # where the others are varied
 EVALUATIONS = 16  # of a run: enough for the model to be used
 
@@ -34,6 +35,8 @@ def _wanted():
     again, fresh = suggestions.suggest_again, suggestions.suggest
     for n in OBSERVATIONS:
         yield "refit", "n", n, functools.partial(refit, n, D), {"n": n, "d": D}
+    for count in STARTS:
+        yield "fit", "starts", count, functools.partial(fit, count), {"n": N, "d": D}
     for n in OBSERVATIONS[:4]:
         yield "suggest", "n", n, functools.partial(again, n, D), {"n": n, "d": D, "q": 1}
     for d in COLUMNS:
@@ -44,6 +47,15 @@ def _wanted():
         yield "suggest", "q", q, functools.partial(fresh, N, D, q), {"n": N, "d": D, "q": q}
     for count in RUNS:
         yield "runs", "runs", count, whole(count), {"n": EVALUATIONS, "d": 6, "runs": count}
+
+
+def fit(starts, set_, round_) -> Measured:
+    """Seconds of a full fit whose every start is searched from."""
+    rows, values = observations(0, N, D)
+    surrogate = bojax.surrogates.gp(screened=starts, kept=starts)
+    with Clock() as clock:
+        _, info = surrogate.fit(jax.random.key(0), Data(rows, values))
+    return clock.measured(evaluations=int(info.evaluations), objective=float(info.objective))
 
 
 def refit(n, d, set_, round_) -> Measured:

@@ -297,8 +297,8 @@ def fit_all(data):
     [
         ("float64", 150),
         ("float32", 150),
-        pytest.param("float64", 6000, marks=pytest.mark.slow),
-        pytest.param("float32", 6000, marks=pytest.mark.slow),
+        pytest.param("float64", 100_000, marks=pytest.mark.slow),
+        pytest.param("float32", 100_000, marks=pytest.mark.slow),
     ],
 )
 def test_a_fit_is_never_not_a_number(precision, count):

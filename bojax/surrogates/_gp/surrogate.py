@@ -58,7 +58,7 @@ class GP:
 
     kernel: str | None = field(default=None, metadata={"static": True})
     recipe: str = field(default="bojax", metadata={"static": True})
-    screened: int = field(default=16, metadata={"static": True})
+    screened: int = field(default=12, metadata={"static": True})
     kept: int = field(default=2, metadata={"static": True})
     custom: Any = None
 
@@ -204,7 +204,7 @@ def gp(
     *,
     kernel: str | Kernel | None = None,
     recipe: str = "bojax",
-    screened: int = 16,
+    screened: int = 12,
     kept: int = 2,
 ) -> GP:
     """A Gaussian-process surrogate; see :class:`GP` for the settings.

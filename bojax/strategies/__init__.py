@@ -74,7 +74,9 @@ def to_description(strategy: Any) -> dict[str, Any]:
             fields = {f: getattr(strategy, f) for f in strategy.__dataclass_fields__}
             surrogate = fields.pop("surrogate", None)
             if surrogate is not None:
-                fields["kernel"] = surrogate.kernel
+                if surrogate.custom is not None:
+                    return {"name": None, "settings": {"type": "gp with a kernel of its own"}}
+                fields |= {"kernel": surrogate.kernel, "recipe": surrogate.recipe}
             return {"name": name, "settings": fields}
     return {"name": None, "settings": {"type": type(strategy).__name__}}
 

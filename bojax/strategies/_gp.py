@@ -22,6 +22,7 @@ import numpy as np
 from bojax.acquisitions import LogEI
 from bojax.configuration import jit
 from bojax.history import TAGS, History, Status
+from bojax.kernels import Kernel
 from bojax.optimize import maximize
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
@@ -30,6 +31,7 @@ from bojax.strategies._pool import candidate_pool
 from bojax.strategies._sobol import Sobol
 from bojax.strategies.protocol import Info, Sizes
 from bojax.surrogates import GP, Data, Fantasies, Starts
+from bojax.surrogates import gp as surrogate_of
 from bojax.surrogates.transforms import half_rank
 
 # Points before the first model: Ax's centre + 4 Sobol, which led eight recipes at 50
@@ -239,7 +241,8 @@ class GPStrategy:
 def gp(
     *,
     initial: int = INITIAL,
-    kernel: str = "matern52",
+    kernel: str | Kernel | None = None,
+    recipe: str = "bojax",
     warp: str = "half_rank",
     fantasies: int = FANTASIES,
     candidates: int = SOBOL_CANDIDATES,
@@ -250,7 +253,7 @@ def gp(
 
     Args:
         initial: suggestions from the design before the model is used.
-        kernel: family, see :func:`bojax.surrogates.gp`.
+        kernel, recipe: of the surrogate, see :func:`bojax.surrogates.gp`.
         warp: "half_rank" ranks values worse than the median, "none" leaves them.
         fantasies: outcomes drawn for each pending point.
         candidates, local: Sobol points and perturbations of the incumbent scored for each
@@ -284,7 +287,7 @@ def gp(
         )
     return GPStrategy(
         initial=initial,
-        surrogate=GP(kernel=kernel),
+        surrogate=surrogate_of(kernel=kernel, recipe=recipe),
         warp=warp,
         fantasies=fantasies,
         candidates=candidates,

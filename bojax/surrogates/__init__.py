@@ -12,6 +12,7 @@ from bojax.surrogates._ensemble import (
 from bojax.surrogates._forest import Forest, ForestInfo, ForestPosterior, Trees, forest
 from bojax.surrogates._gp.batch import Posteriors, fit_batch
 from bojax.surrogates._gp.fit import Info, Starts
+from bojax.surrogates._gp.modes import ModesPosterior
 from bojax.surrogates._gp.paths import Paths
 from bojax.surrogates._gp.posterior import Fantasies, Posterior
 from bojax.surrogates._gp.surrogate import GP, gp
@@ -40,6 +41,7 @@ __all__ = [
     "LastLayer",
     "LastLayerInfo",
     "LastLayerPosterior",
+    "ModesPosterior",
     "NetworkInfo",
     "Paths",
     "Posterior",

@@ -149,6 +149,8 @@ def test_every_setting_of_the_model_changes_what_is_suggested():
     for change in (
         {"warp": "none"},
         {"kernel": "matern12"},
+        {"recipe": "optuna"},
+        {"kernel": bojax.kernels.Matern52() + bojax.kernels.Linear()},
         {"fantasies": 2},
         {"local": 56},
         {"candidates": 56},

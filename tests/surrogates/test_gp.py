@@ -243,6 +243,9 @@ def test_data_that_do_not_fit_are_refused(data, words):
         ({"kernel": "cubic"}, "kernel must be one of .*'cubic'"),
         ({"screened": -1}, "screened=-1"),
         ({"kept": 5, "screened": 3}, "kept=5"),
+        ({"ensemble": 0}, "ensemble must be between 1 and kept"),
+        ({"ensemble": 4}, "ensemble must be between 1 and kept . 1, .* 4 with kept=2"),
+        ({"recipe": "gpy"}, "recipe must be one of .*gpy"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, words):
@@ -312,3 +315,42 @@ def test_a_fit_is_never_not_a_number(precision, count):
         bad = np.flatnonzero(~np.isfinite(leaf.reshape(count, -1)).all(axis=1))
         assert not len(bad), bad[:10]
     assert (variance > 0).all() and (info.jitter >= 0).all()
+
+
+# ------------------------------------------------------------------------ several modes
+
+
+def test_an_ensemble_is_the_mixture_of_its_members():
+    """Two explanations, a wiggle or noise: both have a share, and the mixture its moments."""
+    rng = np.random.default_rng(3)
+    rows = rng.random((12, D))
+    data = Data(rows, np.sin(25 * rows[:, 0]) + 0.5 * rng.normal(size=12))
+    single, info = fitted(data)
+    mixture, same = fitted(data, ensemble=3)
+    assert same.objective == info.objective
+    weights = np.asarray(mixture.weights)
+    np.testing.assert_allclose(weights.sum(), 1.0, rtol=1e-12)
+    assert (weights[:2] > 0.01).all()
+    with jax.enable_x64(True):
+        members = [jax.tree.map(lambda leaf, k=k: leaf[k], mixture.members) for k in range(3)]
+    told = [member.joint(NEW) for member in members]
+    mean = sum(w * m for w, (m, _) in zip(weights, told, strict=True))
+    second = sum(
+        w * (c + np.outer(m - mean, m - mean)) for w, (m, c) in zip(weights, told, strict=True)
+    )
+    ours, variance = mixture.mean_and_variance(NEW)
+    np.testing.assert_allclose(ours, mean, rtol=1e-10)
+    np.testing.assert_allclose(variance, np.diagonal(second), rtol=1e-8)
+    np.testing.assert_allclose(mixture.joint(NEW)[1], second, rtol=1e-8, atol=1e-10)
+    assert not np.allclose(ours, single.mean_and_variance(NEW)[0], rtol=1e-3)
+    draws = mixture.sample(jax.random.key(1), NEW, 20_000)
+    error = np.sqrt(np.diagonal(second) / 20_000)
+    assert (np.abs(draws.mean(axis=0) - mean) < 5 * error).all()
+    np.testing.assert_allclose(draws.var(axis=0), np.diagonal(second), rtol=0.06)
+
+
+def test_modes_that_agree_are_one():
+    """A function with one explanation: the best mode has all the weight there is."""
+    rows, values = smooth(30)
+    mixture, _ = fitted(Data(rows, values), ensemble=3)
+    assert float(mixture.weights[0]) > 0.9

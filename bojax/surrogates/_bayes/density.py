@@ -78,7 +78,7 @@ class Target(NamedTuple):
     log_density: Callable
 
 
-def model_of(prior: str, kernel: str | None, custom: Kernel | None, columns: Columns) -> Model:
+def model_of(prior: str, kernel: str, custom: Kernel | None, columns: Columns) -> Model:
     """Kernel and noise of a prior for these columns, the unknown mean in the kernel.
 
     Args:

@@ -21,7 +21,8 @@ from bojax.surrogates._lines import at_own_precision
 # What the members have in common, the data's; everything else has a first axis of members.
 SHARED = ("features", "mask", "shift", "scale", "table")
 OWN = tuple(f.name for f in fields(Posterior) if f.name not in SHARED)
-AXES = Posterior(**dict.fromkeys(SHARED), **dict.fromkeys(OWN, 0))
+_axes: dict[str, Any] = {**dict.fromkeys(SHARED), **dict.fromkeys(OWN, 0)}
+AXES = Posterior(**_axes)
 
 
 @jax.tree_util.register_dataclass

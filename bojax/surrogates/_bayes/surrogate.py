@@ -245,7 +245,7 @@ class BayesianGP:
         return found
 
     def _model(self, columns: Columns):
-        return density.model_of(self.prior, self.gp.kernel, self.gp.custom, columns)
+        return density.model_of(self.prior, str(self.gp.kernel), self.gp.custom, columns)
 
     def _variables(self, columns: int) -> int:
         """M, the length of `Info.theta`."""

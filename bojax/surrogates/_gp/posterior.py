@@ -8,42 +8,19 @@ S fantasies are S columns of v and share every factor.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from bojax.configuration import jit
 from bojax.optimize.linalg import cholesky
 from bojax.space import Features
-from bojax.surrogates._gp.host import features_of, run_at
+from bojax.surrogates._gp.host import at_host, features_of
 from bojax.surrogates._gp.paths import Paths, draw_paths
 
 SMALLEST_VARIANCE = 1e-12  # of standardised values; below it a prediction is certain
-
-
-def _at_own_precision(method: Callable) -> Callable:
-    """On the host a method is one compiled program, in the factors' precision, and gives NumPy.
-
-    Under a trace it is the plain function.
-    """
-    names = [n for n in ("n", "count") if n in inspect.signature(method).parameters]
-    compiled = jit(method, static_argnames=tuple(names))
-
-    @functools.wraps(method)
-    def entered(self, *arguments, **settings):
-        result = run_at(compiled, self.upper, self, *arguments, **settings)
-        pytree = isinstance(result, (Posterior, Paths))
-        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(result))
-        return result if pytree or traced else jax.tree.map(np.asarray, result)
-
-    return entered
 
 
 @jax.tree_util.register_dataclass
@@ -87,7 +64,7 @@ class Posterior:
     scale: Any
     table: Any
 
-    @_at_own_precision
+    @at_host
     def mean_and_variance(self, rows):
         """Of the noise-free function at `[..., D]` rows: two arrays `[...]`, values' unit."""
         rows = jnp.asarray(rows, self.upper.dtype)
@@ -103,7 +80,7 @@ class Posterior:
         """Prior covariance k of `[N, D]` with `[M, D]` rows, standardised, `[N, M]`; traceable."""
         return self.kernel.gram(features_of(self.table, rows), features_of(self.table, others))
 
-    @_at_own_precision
+    @at_host
     def joint(self, rows):
         """Mean `[Q]` and covariance `[Q, Q]` at `[Q, D]` rows, values' unit."""
         rows = jnp.asarray(rows, self.upper.dtype)
@@ -113,7 +90,7 @@ class Posterior:
         mean = self.mean + cross @ self.whitened
         return self.shift + self.scale * mean, self.scale**2 * covariance
 
-    @_at_own_precision
+    @at_host
     def sample(self, key, rows, n: int):
         """`[n, Q]` draws of the function at `[Q, D]` rows."""
         mean, covariance = self.joint(rows)
@@ -123,7 +100,7 @@ class Posterior:
         lower = cholesky(covariance + jitter * jnp.eye(q, dtype=mean.dtype))
         return mean + jax.random.normal(key, (n, q), mean.dtype) @ lower.T
 
-    @_at_own_precision
+    @at_host
     def gradient(self, rows):
         """Derivatives of mean and variance by the coordinates of `[Q, D]` rows: `[Q, D]` twice.
 
@@ -138,7 +115,7 @@ class Posterior:
         slopes = jax.vmap(jax.jacrev(one))(rows)
         return slopes[:, 0], slopes[:, 1]
 
-    @_at_own_precision
+    @at_host
     def leave_one_out(self):
         """What the other lines say of each: residual y - mean `[T]` and variance `[T]`.
 
@@ -153,13 +130,13 @@ class Posterior:
             jnp.where(self.mask, self.scale**2 / precision, jnp.nan),
         )
 
-    @_at_own_precision
+    @at_host
     def leave_one_out_density(self):
         """Log density of every observation under the others `[T]`, in the values' unit."""
         residual, variance = self.leave_one_out()
         return -0.5 * (residual**2 / variance + jnp.log(2.0 * math.pi * variance))
 
-    @_at_own_precision
+    @at_host
     def paths(self, key, n: int, count: int = 2048) -> Paths:
         """`n` functions drawn from the posterior, to be evaluated anywhere.
 
@@ -177,7 +154,7 @@ class Posterior:
         """
         return draw_paths(self, key, n, count)
 
-    @_at_own_precision
+    @at_host
     def condition(self, rows, values) -> Posterior:
         """The posterior after Q more noisy observations, hyperparameters kept; O(Q n^2)."""
         rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))

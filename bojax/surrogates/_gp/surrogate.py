@@ -18,7 +18,7 @@ from bojax.kernels.parameter import pack, unpack
 from bojax.space import table as tables
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
-from bojax.surrogates._gp import objective
+from bojax.surrogates._gp import modes, objective
 from bojax.surrogates._gp.host import features_of
 from bojax.surrogates._gp.objective import Evidence, Model
 from bojax.surrogates._gp.posterior import Posterior
@@ -44,6 +44,8 @@ class GP:
         recipe: see `bojax/surrogates/_gp/recipes.py`.
         screened: prior draws evaluated once at a full fit.
         kept: how many of the best of them are searched from.
+        ensemble: 1 for the best mode of the hyperparameters; more for a mixture of so many
+            distinct modes, as far as the searches found them, weighted by their evidence.
         custom: a kernel of :mod:`bojax.kernels`, used as it is in place of the recipe's.
 
     Example:
@@ -60,6 +62,7 @@ class GP:
     recipe: str = field(default="bojax", metadata={"static": True})
     screened: int = field(default=12, metadata={"static": True})
     kept: int = field(default=2, metadata={"static": True})
+    ensemble: int = field(default=1, metadata={"static": True})
     custom: Any = None
 
     def __post_init__(self) -> None:
@@ -80,7 +83,13 @@ class GP:
                 f"screened={self.screened}."
             )
 
-    def fit(self, key, data: Data, warm=None) -> tuple[Posterior, fitting.Info]:
+        if not 1 <= self.ensemble <= self.kept + 1:
+            raise ValueError(
+                f"gp: ensemble must be between 1 and kept + 1, the number of searches, got "
+                f"{self.ensemble} with kept={self.kept}."
+            )
+
+    def fit(self, key, data: Data, warm=None) -> tuple[Any, fitting.Info]:
         """Fit to observations, on the host or under `jit`.
 
         On the host (NumPy data) the work is done in float64, padded to a capacity, by one
@@ -92,7 +101,7 @@ class GP:
             warm: `Info.theta` of an earlier fit: refit from there alone.
 
         Returns:
-            `(Posterior, Info)`.
+            `(Posterior, Info)`; with an ensemble a :class:`ModesPosterior`.
 
         Raises:
             DataError: shapes that do not fit, rows that are not finite, variances below 0 or
@@ -121,12 +130,32 @@ class GP:
         if starts is None:
             starts = fitting.Starts(warm is not None, warm is None)
         warm = pack(model) if warm is None else warm
+        if self.ensemble > 1:
+            return self._modes(key, data, model, evidence, warm, starts, shift, scale)
         search = fitting.fit if evidence.mask.shape[0] <= fitting.LARGE else fitting.fit_large
         info, factors = search(
             key, model, evidence, warm, starts, screened=self.screened, kept=self.kept
         )
         at = unpack(model, info.theta)
         return _posterior(at, factors, evidence, shift, scale, data.table), info
+
+    def _modes(self, key, data: Data, model, evidence, warm, starts, shift, scale):
+        found = fitting.search(
+            key, model, evidence, warm, starts, screened=self.screened, kept=self.kept
+        )
+        free = objective.full(model, lambda p: p.free)
+        chosen, values = modes.distinct(found, self.screened + 1, free, self.ensemble)
+
+        def member(mode):
+            theta, value = mode
+            log_evidence, factors = modes.log_evidence(theta, value, model, evidence)
+            at = unpack(model, theta)
+            made = _posterior(at, factors, evidence, shift, scale, data.table)
+            return made, jnp.where(jnp.isfinite(value), log_evidence, -jnp.inf)
+
+        members, log_evidence = jax.lax.map(member, (found.thetas[chosen], values))
+        weights = jax.nn.softmax(log_evidence)
+        return modes.ModesPosterior(members, weights), fitting.best_of(found, model)
 
     def hyperparameters(self, columns: int) -> int:
         """P, the length of `Info.theta`, for D columns."""
@@ -206,6 +235,7 @@ def gp(
     recipe: str = "bojax",
     screened: int = 12,
     kept: int = 2,
+    ensemble: int = 1,
 ) -> GP:
     """A Gaussian-process surrogate; see :class:`GP` for the settings.
 
@@ -214,6 +244,7 @@ def gp(
             recipe's for a name, its own otherwise. None for the recipe's kernel.
         recipe: "bojax", "botorch", "botorch-legacy", "optuna", "hebo" or "vizier".
         screened, kept: starts of a full fit.
+        ensemble: modes in a mixture, 1 for the best alone.
 
     Example:
         >>> import bojax
@@ -224,10 +255,10 @@ def gp(
         'custom'
     """
     if isinstance(kernel, Kernel):
-        return GP("custom", recipe, screened, kept, kernel)
+        return GP("custom", recipe, screened, kept, ensemble, kernel)
     if kernel == "custom":
         raise ValueError("gp: kernel 'custom' is not a name; give the kernel itself.")
-    return GP(kernel, recipe, screened, kept)
+    return GP(kernel, recipe, screened, kept, ensemble)
 
 
 @functools.cache

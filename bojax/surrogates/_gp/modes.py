@@ -1,0 +1,142 @@
+"""Several modes of the hyperparameters' posterior, each with its share of the evidence.
+
+Where a wiggle and noise explain the data equally well, the best mode alone is sure of one of
+them. Laplace's approximation gives each mode the evidence
+
+    log Z_i = -objective_i - 1/2 log |H_i| + constant
+
+(MacKay 1992, "Bayesian Interpolation"), with the average information for H; predictions are the
+mixture with these weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bojax.kernels.parameter import unpack
+from bojax.optimize.linalg import cholesky
+from bojax.surrogates._gp import objective
+from bojax.surrogates._gp.fit import Search
+from bojax.surrogates._gp.host import at_host
+from bojax.surrogates._gp.objective import Evidence, Model
+from bojax.surrogates._gp.posterior import SMALLEST_VARIANCE, Posterior
+
+APART = 0.1  # log units: ends of searches that agree this well are one mode
+
+
+def distinct(found: Search, first, free, count: int):
+    """`[count]` numbers of the searches with the best distinct ends, and their values.
+
+    Args:
+        found: searches; those before `first` were screened, not finished.
+        first: number of the first finished one but the warm one, number 0.
+        free: `[P]` bool, hyperparameters that may move.
+        count: static.
+
+    Returns:
+        `(indices [count], values [count])`; the value is inf where there are fewer modes.
+    """
+    number = jnp.arange(found.values.shape[0])
+    finished = (number == 0) | (number >= first)
+    left = jnp.where(finished & jnp.isfinite(found.values), found.values, jnp.inf)
+
+    def pick(left, _):
+        best = jnp.argmin(left)
+        apart = jnp.where(free, jnp.abs(found.thetas - found.thetas[best]), 0.0)
+        same = jnp.max(apart, axis=1) < APART
+        return jnp.where(same, jnp.inf, left), (best, left[best])
+
+    return jax.lax.scan(pick, left, None, length=count)[1]
+
+
+def log_evidence(theta, value, model: Model, evidence: Evidence):
+    """Laplace's approximation at a mode, up to a constant all modes share."""
+    at = unpack(model, theta)
+    gram = at.kernel.gram(evidence.features, evidence.features)
+    diagonal = at.kernel.diagonal(evidence.features)
+    factors = objective.factorise(gram, diagonal, evidence, at.noise.value, at.mean)
+    a = factors.upper @ factors.whitened
+    information = cholesky(objective.curvature(at, evidence, factors.upper, a))
+    return -value - jnp.sum(jnp.log(jnp.diagonal(information))), factors
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ModesPosterior:
+    """A mixture of posteriors at several modes of the hyperparameters.
+
+    Attributes:
+        members: a :class:`Posterior` whose every array has a first axis `[K]`.
+        weights: `[K]`, their shares, which sum to 1.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> import bojax
+        >>> rows = np.linspace(0, 1, 6)[:, None]
+        >>> surrogate = bojax.surrogates.gp(screened=4, kept=2, ensemble=2)
+        >>> posterior, info = surrogate.fit(
+        ...     jax.random.key(0), bojax.surrogates.Data(rows, np.sin(6 * rows[:, 0])))
+        >>> round(float(posterior.weights.sum()), 6)
+        1.0
+    """
+
+    members: Posterior
+    weights: Any
+
+    @property
+    def upper(self):
+        """The members' factors `[K, T, T]`, whose precision is that of everything here."""
+        return self.members.upper
+
+    @property
+    def noise(self):
+        """Average noise variance, of standardised values."""
+        return jnp.sum(self.weights * self.members.noise)
+
+    @property
+    def scale(self):
+        """Value = shift + scale * standardised: the members' common scale."""
+        return self.members.scale[0]
+
+    def _moments(self, of: Callable):
+        means, spreads = jax.vmap(of)(self.members)
+        weights = self.weights.reshape(-1, *[1] * (means.ndim - 1))
+        return means, spreads, weights, jnp.sum(weights * means, axis=0)
+
+    @at_host
+    def mean_and_variance(self, rows):
+        """Of the noise-free function at `[..., D]` rows: two arrays `[...]`, values' unit."""
+        rows = jnp.asarray(rows, self.upper.dtype)
+        means, variances, weights, mean = self._moments(lambda m: m.mean_and_variance(rows))
+        total = jnp.sum(weights * (variances + (means - mean) ** 2), axis=0)
+        return mean, jnp.maximum(total, SMALLEST_VARIANCE * self.scale**2)
+
+    @at_host
+    def joint(self, rows):
+        """Mean `[Q]` and covariance `[Q, Q]` of the mixture at `[Q, D]` rows, values' unit."""
+        rows = jnp.asarray(rows, self.upper.dtype)
+        means, covariances, weights, mean = self._moments(lambda m: m.joint(rows))
+        apart = (means - mean) * jnp.sqrt(weights)
+        return mean, jnp.sum(weights[:, :, None] * covariances, axis=0) + apart.T @ apart
+
+    @at_host
+    def sample(self, key, rows, n: int):
+        """`[n, Q]` draws at `[Q, D]` rows: a member by its weight, then a function of it."""
+        rows = jnp.asarray(rows, self.upper.dtype)
+        which, normal = jax.random.split(key)
+        chosen = jax.random.categorical(which, jnp.log(self.weights), shape=(n,))
+        drawn = jax.vmap(lambda member: member.sample(normal, rows, n))(self.members)
+        return jnp.take_along_axis(drawn, chosen[None, :, None], axis=0)[0]
+
+    @at_host
+    def condition(self, rows, values) -> ModesPosterior:
+        """Every member after Q more noisy observations, weights kept; O(K Q n^2)."""
+        rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))
+        values = jnp.atleast_1d(jnp.asarray(values, self.upper.dtype))
+        grown = jax.vmap(lambda member: member.condition(rows, values))(self.members)
+        return ModesPosterior(grown, self.weights)

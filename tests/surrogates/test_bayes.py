@@ -433,6 +433,22 @@ def test_nuts_without_blackjax_says_what_to_install(monkeypatch):
         bayesian_gp().fit(jax.random.key(0), wavy(4))
 
 
+@pytest.mark.slow
+def test_nuts_leaves_single_precision_what_it_is_beside_double():
+    surrogate = bayesian_gp(**{**SHORT, "warm_up": 60, "sampler": "nuts"})
+    data = jax.tree.map(np.float32, wavy(10, noise=0.01))
+
+    @jax.jit
+    def run(key, data):
+        posterior, info = surrogate.fit(key, data)
+        return posterior.mean_and_variance(data.rows), info
+
+    with jax.enable_x64(True):
+        (mean, variance), info = jax.tree.map(np.asarray, run(jax.random.key(0), data))
+    assert {mean.dtype, variance.dtype, info.samples.dtype, info.theta.dtype} == {np.dtype("f4")}
+    assert np.abs(mean - data.values).max() < 0.3
+
+
 # -------------------------------------------------------------------------------- conformance
 # `condition` is left out: the suite asks for that of the joint Gaussian, and a mixture conditioned
 # is not the Gaussian with its moments conditioned. Its own test stands above.

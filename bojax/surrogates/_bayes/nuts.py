@@ -70,7 +70,11 @@ def sample(
     mass_init, mass_update, mass_final = mass_matrix_adaptation(not dense)
     step_init, step_update, step_final = dual_averaging_adaptation(target_acceptance)
     kernel = blackjax.nuts.build_kernel()
-    dtype = start.dtype
+    # Its states are in the default precision, whatever that of the data.
+    dtype, own = jnp.result_type(float), start.dtype
+
+    def default_density(z):
+        return log_density(z.astype(own)).astype(dtype)
 
     def alike(old, new):
         """The new state in the old one's types: a loop must not change them."""
@@ -85,7 +89,12 @@ def sample(
         warming = i < warm_up
         size = jnp.where(warming, jnp.exp(step.log_step_size), step_final(step)).astype(dtype)
         new, info = kernel(
-            jax.random.fold_in(key, i), state, log_density, size, mass.inverse_mass_matrix, depth
+            jax.random.fold_in(key, i),
+            state,
+            default_density,
+            size,
+            mass.inverse_mass_matrix,
+            depth,
         )
         state = alike(state, new)
         mass = choose(slow, mass_update(mass, state.position), mass)
@@ -98,22 +107,22 @@ def sample(
         )  # fmt: skip
         return (state, mass, step), out
 
+    def in_precision(x):
+        x = jnp.asarray(x)
+        return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
     with jax.numpy_dtype_promotion("standard"):
-        floats = lambda tree: jax.tree.map(  # noqa: E731
-            lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x,
-            jax.tree.map(jnp.asarray, tree),
-        )
+        adaptation = mass_init(start.shape[0]), step_init(FIRST_STEP)
         begin = (
-            blackjax.nuts.init(start, log_density),
-            floats(mass_init(start.shape[0])),
-            floats(step_init(FIRST_STEP)),
+            blackjax.nuts.init(start.astype(dtype), default_density),
+            *jax.tree.map(in_precision, adaptation),
         )
         xs = jnp.arange(warm_up + samples), slow, closing
         _, (positions, values, acceptance, divergent, steps) = jax.lax.scan(transition, begin, xs)
     return Chain(
-        positions[warm_up:],
-        values[warm_up:],
-        jnp.mean(acceptance[warm_up:]).astype(dtype),
+        positions[warm_up:].astype(own),
+        values[warm_up:].astype(own),
+        jnp.mean(acceptance[warm_up:]).astype(own),
         jnp.sum(divergent[warm_up:], dtype=jnp.int32),
         1 + jnp.sum(steps, dtype=jnp.int32),
     )

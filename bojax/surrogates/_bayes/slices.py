@@ -42,9 +42,7 @@ class Search(NamedTuple):
     evaluations: Any
 
 
-def sample(
-    key, log_density: Callable, start, free, *, warm_up: int, samples: int, dense: bool = False
-) -> Chain:
+def sample(key, log_density: Callable, start, free, *, warm_up: int, samples: int) -> Chain:
     """A chain from a start; one state is a sweep over the free variables.
 
     Args:

@@ -2,7 +2,6 @@
 
 from bojax.kernels.constant import Constant, White
 from bojax.kernels.fidelity import Decay, Fidelity
-from bojax.kernels.filled import Filled
 from bojax.kernels.kernel import Columns, Kernel, Product, Scaled, Selected, Sum
 from bojax.kernels.linear import Linear
 from bojax.kernels.matern import Matern12, Matern32, Matern52
@@ -31,7 +30,6 @@ __all__ = [
     "Constant",
     "Decay",
     "Fidelity",
-    "Filled",
     "Flat",
     "HalfCauchy",
     "Kernel",

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from bojax.kernels.distance import CATEGORY, activity_distance, as_features, column_distance
 from bojax.kernels.kernel import Columns, Kernel, spread
 from bojax.kernels.parameter import LogNormal, Parameter
-from bojax.kernels.stationary import default_scale
+from bojax.kernels.stationary import default_scale, spread_gap
 
 # Between a tenth of the cube and ten times it, most likely around a third.
 PERIOD = LogNormal(-0.5, 0.75)
@@ -55,7 +55,7 @@ class Periodic(Kernel):
         return replace(
             self,
             length_scale=spread(self.length_scale, scale, columns.used),
-            gap=spread(self.gap, scale, columns.gapped),
+            gap=spread_gap(self.gap, scale, columns.gapped),
             period=spread(self.period, period, columns.used),
         )
 

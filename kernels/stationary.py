@@ -25,6 +25,7 @@ LENGTH_SCALE_LOCATION = math.sqrt(2.0)
 LENGTH_SCALE_SCALE = math.sqrt(3.0)
 LENGTH_SCALE_LOW = math.log(0.025)
 LENGTH_SCALE_HIGH = math.log(1e4)  # beyond it a column is flat to the last bit of float32
+NO_GAP = 30.0  # log gap of columns without one: e^-60 is no distance in any precision
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,18 @@ class Stationary(Kernel):
         return replace(
             self,
             length_scale=spread(self.length_scale, default, columns.used),
-            gap=spread(self.gap, default, columns.gapped),
+            gap=spread_gap(self.gap, default, columns.gapped),
         )
+
+
+def spread_gap(given: Parameter | None, default: Parameter, gapped: Any) -> Parameter:
+    """The gaps of D columns; one without is frozen so far out that activity counts nothing."""
+    gap = spread(given, default, gapped)
+
+    def put(x):
+        return jnp.where(gapped, x, jnp.asarray(NO_GAP, x.dtype))
+
+    return replace(gap, raw=put(gap.raw), low=put(gap.low), high=put(gap.high))
 
 
 def default_scale(columns: Columns) -> Parameter:

@@ -76,7 +76,8 @@ def to_description(strategy: Any) -> dict[str, Any]:
             if surrogate is not None:
                 if surrogate.custom is not None:
                     return {"name": None, "settings": {"type": "gp with a kernel of its own"}}
-                fields |= {"kernel": surrogate.kernel, "recipe": surrogate.recipe}
+                for part in ("kernel", "recipe", "conditional"):
+                    fields[part] = getattr(surrogate, part)
             return {"name": name, "settings": fields}
     return {"name": None, "settings": {"type": type(strategy).__name__}}
 

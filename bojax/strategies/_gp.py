@@ -243,6 +243,7 @@ def gp(
     initial: int = INITIAL,
     kernel: str | Kernel | None = None,
     recipe: str = "bojax",
+    conditional: bool = False,
     warp: str = "half_rank",
     fantasies: int = FANTASIES,
     candidates: int = SOBOL_CANDIDATES,
@@ -253,7 +254,7 @@ def gp(
 
     Args:
         initial: suggestions from the design before the model is used.
-        kernel, recipe: of the surrogate, see :func:`bojax.surrogates.gp`.
+        kernel, recipe, conditional: of the surrogate, see :func:`bojax.surrogates.gp`.
         warp: "half_rank" ranks values worse than the median, "none" leaves them.
         fantasies: outcomes drawn for each pending point.
         candidates, local: Sobol points and perturbations of the incumbent scored for each
@@ -287,7 +288,7 @@ def gp(
         )
     return GPStrategy(
         initial=initial,
-        surrogate=surrogate_of(kernel=kernel, recipe=recipe),
+        surrogate=surrogate_of(kernel=kernel, recipe=recipe, conditional=conditional),
         warp=warp,
         fantasies=fantasies,
         candidates=candidates,

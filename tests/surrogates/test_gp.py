@@ -354,3 +354,18 @@ def test_modes_that_agree_are_one():
     rows, values = smooth(30)
     mixture, _ = fitted(Data(rows, values), ensemble=3)
     assert float(mixture.weights[0]) > 0.9
+
+
+def test_a_gap_keeps_rows_apart_in_which_a_column_does_not_exist():
+    """With a gap a row without the column is further than the same row at the default."""
+    space = bojax.Space({"on": bojax.Boolean(), "x": bojax.Float(0, 1, when={"on": True})})
+    configs = [{"on": True, "x": v} for v in (0.0, 0.3, 0.5, 0.7, 1.0)] + [{"on": False}]
+    rows = np.stack([np.asarray(space.encode(c)) for c in configs])
+    data = Data(rows, np.array([0.0, 0.3, 0.5, 0.7, 1.0, -3.0]), table=space.table)
+    column, covariance = list(space.names).index("x"), {}
+    for conditional in (False, True):
+        posterior, _ = fitted(data, conditional=conditional)
+        with jax.enable_x64(True):
+            covariance[conditional] = float(posterior.covariance(rows[2:3], rows[5:6])[0, 0])
+        assert (np.asarray(posterior.kernel.gap.value)[column] < 1e6) == conditional
+    assert covariance[True] < covariance[False]

@@ -76,7 +76,7 @@ def written_out(theta, surrogate, data):
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("kernel", FAMILIES)
 def test_value_and_slope_equal_the_textbook_differentiated(kernel, mixed):
-    surrogate, data = GP(kernel=kernel), data_of(mixed)
+    surrogate, data = GP(kernel=kernel, conditional=True), data_of(mixed)
     with jax.enable_x64(True):
         evidence, _, _ = surrogate.evidence(data)
         made = surrogate.model(evidence)
@@ -124,7 +124,7 @@ def test_the_likelihood_is_a_multivariate_normal():
 
 
 def test_slope_equals_finite_differences():
-    surrogate, data = GP(), data_of(True, 3)
+    surrogate, data = GP(conditional=True), data_of(True, 3)
     theta = theta_of(2)
     with jax.enable_x64(True):
         evidence, _, _ = surrogate.evidence(data)
@@ -138,7 +138,7 @@ def test_slope_equals_finite_differences():
 
 
 def test_padding_and_masked_lines_change_nothing():
-    surrogate, data = GP(), data_of(True)
+    surrogate, data = GP(conditional=True), data_of(True)
     rng = np.random.default_rng(9)
     extra = 18
 

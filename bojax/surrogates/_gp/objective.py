@@ -137,7 +137,8 @@ def factorise(gram, diagonal, evidence: Evidence, noise, mean=None) -> Factors:
 
 def log_prior(model: Model):
     """Sum over all free parameters."""
-    return sum((p.log_prior() for p in parameters(model)), jnp.zeros(()))
+    first, *rest = [p.log_prior() for p in parameters(model)]
+    return sum(rest, first)
 
 
 def negative_log_likelihood(factors: Factors, evidence: Evidence):

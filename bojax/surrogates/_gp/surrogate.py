@@ -46,6 +46,8 @@ class GP:
         kept: how many of the best of them are searched from.
         ensemble: 1 for the best mode of the hyperparameters; more for a mixture of so many
             distinct modes, as far as the searches found them, weighted by their evidence.
+        conditional: whether a row in which a column does not exist is further, by a gap that is
+            fitted, from one in which it does; False takes an inactive column at its default.
         custom: a kernel of :mod:`bojax.kernels`, used as it is in place of the recipe's.
 
     Example:
@@ -63,6 +65,7 @@ class GP:
     screened: int = field(default=12, metadata={"static": True})
     kept: int = field(default=2, metadata={"static": True})
     ensemble: int = field(default=1, metadata={"static": True})
+    conditional: bool = field(default=False, metadata={"static": True})
     custom: Any = None
 
     def __post_init__(self) -> None:
@@ -172,10 +175,9 @@ class GP:
         variance = zeros if data.variance is None else jnp.asarray(data.variance, dtype)
         count = ones if data.count is None else jnp.asarray(data.count, dtype)
         mask = jnp.ones(n, bool) if data.mask is None else jnp.asarray(data.mask)
-        if data.table is None:
-            used, gapped = jnp.ones(d, bool), jnp.zeros(d, bool)
-        else:
-            used = data.table.used
+        used = jnp.ones(d, bool) if data.table is None else data.table.used
+        gapped = jnp.zeros(d, bool)
+        if self.conditional and data.table is not None:
             gapped = jnp.any(data.table.clauses.used, axis=(-1, -2))
         values, variance, count, mask = merge_equal(rows, values, variance, count, mask)
         standardised, shift, scale = _standardize(values, mask, RECIPES[self.recipe].standardize)
@@ -236,6 +238,7 @@ def gp(
     screened: int = 12,
     kept: int = 2,
     ensemble: int = 1,
+    conditional: bool = False,
 ) -> GP:
     """A Gaussian-process surrogate; see :class:`GP` for the settings.
 
@@ -245,6 +248,7 @@ def gp(
         recipe: "bojax", "botorch", "botorch-legacy", "optuna", "hebo" or "vizier".
         screened, kept: starts of a full fit.
         ensemble: modes in a mixture, 1 for the best alone.
+        conditional: whether existing and not existing are apart by a fitted gap.
 
     Example:
         >>> import bojax
@@ -255,10 +259,10 @@ def gp(
         'custom'
     """
     if isinstance(kernel, Kernel):
-        return GP("custom", recipe, screened, kept, ensemble, kernel)
+        return GP("custom", recipe, screened, kept, ensemble, conditional, kernel)
     if kernel == "custom":
         raise ValueError("gp: kernel 'custom' is not a name; give the kernel itself.")
-    return GP(kernel, recipe, screened, kept, ensemble)
+    return GP(kernel, recipe, screened, kept, ensemble, conditional)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Pictures of sweeps and of the bench. Needs matplotlib: `pip install 'bojax[plots]'`."""
+"""Pictures of sweeps, of the bench and of surrogates. Needs `pip install 'bojax[plots]'`."""
 
 from bojax.analysis._bench_pictures import (
     calibration_picture,
@@ -7,12 +7,20 @@ from bojax.analysis._bench_pictures import (
     regret_picture,
 )
 from bojax.analysis._pictures import comparison_picture, sweep_picture
+from bojax.analysis._surrogate_pictures import (
+    coverage_picture,
+    leave_one_out_picture,
+    slices_picture,
+)
 
 __all__ = [
     "calibration_picture",
     "comparison_picture",
     "cost_picture",
+    "coverage_picture",
+    "leave_one_out_picture",
     "rank_picture",
     "regret_picture",
+    "slices_picture",
     "sweep_picture",
 ]

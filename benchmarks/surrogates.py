@@ -2,7 +2,8 @@
 
     python benchmarks/surrogates.py
 
-Two Gaussian processes of bojax, scikit-learn's Bayesian ridge regression as the least there is
+Gaussian processes of bojax (two kernels at their best mode, an ensemble of modes, sampled
+hyperparameters), scikit-learn's Bayesian ridge regression as the least there is
 to beat, and every shipped adapter that has `fit_predict` and whose environment is installed
 (`make bench-env`), each in a process of its own. Data: diabetes, Friedman's three functions,
 and uniform samples of two problems of the reporting half, one of them noisy. All processes
@@ -61,6 +62,8 @@ def contenders(only=None):
     found = {
         OURS: bojax.surrogates.gp(),
         "bojax rbf": bojax.surrogates.gp(kernel="rbf"),
+        "bojax ensemble": bojax.surrogates.gp(ensemble=3),
+        "bojax slice": bojax.surrogates.bayesian_gp(prior="bojax", sampler="slice"),
         "linear": Ridge(),
     }
     for path in sorted(SHIPPED.glob("*.py")):

@@ -244,7 +244,7 @@ def test_data_that_do_not_fit_are_refused(data, words):
         ({"screened": -1}, "screened=-1"),
         ({"kept": 5, "screened": 3}, "kept=5"),
         ({"ensemble": 0}, "ensemble must be between 1 and kept"),
-        ({"ensemble": 4}, "ensemble must be between 1 and kept . 1, .* 4 with kept=2"),
+        ({"ensemble": 5}, "ensemble must be between 1 and kept . 2, .* 5 with kept=2"),
         ({"recipe": "gpy"}, "recipe must be one of .*gpy"),
     ],
 )
@@ -369,3 +369,20 @@ def test_a_gap_keeps_rows_apart_in_which_a_column_does_not_exist():
             covariance[conditional] = float(posterior.covariance(rows[2:3], rows[5:6])[0, 0])
         assert (np.asarray(posterior.kernel.gap.value)[column] < 1e6) == conditional
     assert covariance[True] < covariance[False]
+
+
+def test_an_ensemble_finds_the_plain_function_under_much_noise():
+    """A slope under noise: from the priors' modes a fit explains the noise by wiggles."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((60, D))
+    values = rows[:, 0] + 0.5 * rng.normal(size=60)
+    new = rng.random((200, D))
+    data = Data(rows, values)
+    single, mixture = (fitted(data, ensemble=k)[0] for k in (1, 3))
+
+    def error(posterior):
+        return np.sqrt(np.mean((posterior.mean_and_variance(new)[0] - new[:, 0]) ** 2))
+
+    noisy = np.asarray(mixture.members.noise) > 0.2  # half of the values' variance or more
+    assert float(single.noise) < 0.1 and np.asarray(mixture.weights)[noisy].sum() > 0.05
+    assert error(mixture) < error(single)

@@ -8,6 +8,7 @@ the last one ended: eight evaluations on average.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +29,7 @@ LARGEST_MOVE = 2.0  # log units in one step
 # 2,000 lines the optimum was 7 nats off, which four evaluations made good, from 256 49 nats.
 LARGE = 1024
 SUBSET = 512
+WIDE_NOISE = 0.3  # of standardised values
 POLISH = 6  # most evaluations on all lines
 
 
@@ -87,6 +89,22 @@ def prior_draws(key, model: Model, n: int):
     return mode + spread * (0.7 * shared + 0.7 * own)
 
 
+def wide_start(model: Model):
+    """Length scales at the medians of their priors, much noise, `[P]`.
+
+    From there a search ends in the mode that explains the data by a plain function and noise,
+    if there is one; from the priors' modes it hardly ever does.
+    """
+
+    def far(p):
+        log_value = p.prior.mode() + jnp.asarray(p.prior.spread(), p.log.dtype) ** 2
+        return p.bijector.raw(log_value + jnp.zeros_like(p.log))
+
+    kernel = objective.full(model._replace(noise=None), far)
+    noise = model.noise.bijector.raw(jnp.asarray(math.log(WIDE_NOISE), kernel.dtype))
+    return jnp.concatenate([kernel, noise[None]])
+
+
 class Starts(NamedTuple):
     """Which starts a fit makes; both may be traced.
 
@@ -105,7 +123,15 @@ class Starts(NamedTuple):
 
 
 def search(
-    key, model: Model, evidence: Evidence, warm, starts: Starts, *, screened: int, kept: int
+    key,
+    model: Model,
+    evidence: Evidence,
+    warm,
+    starts: Starts,
+    *,
+    screened: int,
+    kept: int,
+    wide: bool = False,
 ):
     """Searches from `warm`, the screened draws, the default start and the best draws.
 
@@ -117,21 +143,24 @@ def search(
         starts: :class:`Starts`.
         screened, kept: static; prior draws evaluated once, and how many of the best of
             them are then searched from.
+        wide: static; whether it searches from :func:`wide_start`, too.
     """
     low, high = bounds(model)
     default = pack(model)
     draws = prior_draws(key, model, screened) if screened else default[None, :][:0]
-    # Order of the work: warm, screened draws (one evaluation each), default, best draws.
-    points = jnp.clip(jnp.concatenate([warm[None], draws, default[None]]), low, high)
-    room = screened + 2 + kept
+    # Order of the work: warm, screened draws (one evaluation each), default, wide, best draws.
+    fixed = [default[None], wide_start(model)[None]] if wide else [default[None]]
+    points = jnp.clip(jnp.concatenate([warm[None], draws, *fixed]), low, high)
+    named = screened + 1 + len(fixed)
+    room = named + kept
 
     def work(i, found: Search) -> Search:
-        at = jnp.minimum(i, screened + 1)
+        at = jnp.minimum(i, named - 1)
         if kept:
             values = jnp.where(jnp.isfinite(found.values), found.values, jnp.inf)
             ranked = 1 + jnp.argsort(values[1 : screened + 1])
-            again = ranked[jnp.clip(i - screened - 2, 0, screened - 1)]
-            at = jnp.where(i < screened + 2, at, again)
+            again = ranked[jnp.clip(i - named, 0, screened - 1)]
+            at = jnp.where(i < named, at, again)
         once = (i >= 1) & (i <= screened)
         result = minimize(
             lambda theta: objective.value_gradient_factors(theta, model, evidence),

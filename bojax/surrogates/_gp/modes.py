@@ -73,6 +73,7 @@ class ModesPosterior:
     Attributes:
         members: a :class:`Posterior` whose every array has a first axis `[K]`.
         weights: `[K]`, their shares, which sum to 1.
+        noise: variance of an observation's noise, the members' average, values' unit squared.
 
     Example:
         >>> import jax, numpy as np
@@ -87,21 +88,12 @@ class ModesPosterior:
 
     members: Posterior
     weights: Any
+    noise: Any
 
     @property
     def upper(self):
         """The members' factors `[K, T, T]`, whose precision is that of everything here."""
         return self.members.upper
-
-    @property
-    def noise(self):
-        """Average noise variance, of standardised values."""
-        return jnp.sum(self.weights * self.members.noise)
-
-    @property
-    def scale(self):
-        """Value = shift + scale * standardised: the members' common scale."""
-        return self.members.scale[0]
 
     def _moments(self, of: Callable):
         means, spreads = jax.vmap(of)(self.members)
@@ -114,7 +106,7 @@ class ModesPosterior:
         rows = jnp.asarray(rows, self.upper.dtype)
         means, variances, weights, mean = self._moments(lambda m: m.mean_and_variance(rows))
         total = jnp.sum(weights * (variances + (means - mean) ** 2), axis=0)
-        return mean, jnp.maximum(total, SMALLEST_VARIANCE * self.scale**2)
+        return mean, jnp.maximum(total, SMALLEST_VARIANCE * self.members.scale[0] ** 2)
 
     @at_host
     def joint(self, rows):
@@ -139,4 +131,4 @@ class ModesPosterior:
         rows = jnp.atleast_2d(jnp.asarray(rows, self.upper.dtype))
         values = jnp.atleast_1d(jnp.asarray(values, self.upper.dtype))
         grown = jax.vmap(lambda member: member.condition(rows, values))(self.members)
-        return ModesPosterior(grown, self.weights)
+        return ModesPosterior(grown, self.weights, self.noise)

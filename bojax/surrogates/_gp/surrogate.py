@@ -45,7 +45,8 @@ class GP:
         screened: prior draws evaluated once at a full fit.
         kept: how many of the best of them are searched from.
         ensemble: 1 for the best mode of the hyperparameters; more for a mixture of so many
-            distinct modes, as far as the searches found them, weighted by their evidence.
+            distinct modes, as far as the searches (one more, from long length scales and much
+            noise) found them, weighted by their evidence.
         conditional: whether a row in which a column does not exist is further, by a gap that is
             fitted, from one in which it does; False takes an inactive column at its default.
         custom: a kernel of :mod:`bojax.kernels`, used as it is in place of the recipe's.
@@ -86,9 +87,9 @@ class GP:
                 f"screened={self.screened}."
             )
 
-        if not 1 <= self.ensemble <= self.kept + 1:
+        if not 1 <= self.ensemble <= self.kept + 2:
             raise ValueError(
-                f"gp: ensemble must be between 1 and kept + 1, the number of searches, got "
+                f"gp: ensemble must be between 1 and kept + 2, the number of searches, got "
                 f"{self.ensemble} with kept={self.kept}."
             )
 
@@ -144,8 +145,9 @@ class GP:
 
     def _modes(self, key, data: Data, model, evidence, warm, starts, shift, scale):
         found = fitting.search(
-            key, model, evidence, warm, starts, screened=self.screened, kept=self.kept
-        )
+            key, model, evidence, warm, starts,
+            screened=self.screened, kept=self.kept, wide=True,
+        )  # fmt: skip
         free = objective.full(model, lambda p: p.free)
         chosen, values = modes.distinct(found, self.screened + 1, free, self.ensemble)
 
@@ -158,7 +160,8 @@ class GP:
 
         members, log_evidence = jax.lax.map(member, (found.thetas[chosen], values))
         weights = jax.nn.softmax(log_evidence)
-        return modes.ModesPosterior(members, weights), fitting.best_of(found, model)
+        noise = jnp.sum(weights * members.noise) * scale**2
+        return modes.ModesPosterior(members, weights, noise), fitting.best_of(found, model)
 
     def hyperparameters(self, columns: int) -> int:
         """P, the length of `Info.theta`, for D columns."""

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from bojax.optimize.precision import own_precision
+from bojax.pytrees import pytree
 
 # Where the series takes over. In float64 sooner than 37.5, where erfc(u / sqrt 2), of which
 # JAX makes erfcx, falls into denormals that XLA flushes to zero, and not before 25, where
@@ -128,7 +129,7 @@ def log_expected_improvement(mean, variance, incumbent):
     return jnp.log(deviation) + log_h((incumbent - mean) / deviation)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogEI:
     """Log expected improvement over the incumbent, averaged over fantasies.

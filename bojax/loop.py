@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.history import History, Status, capacity_for, empty_history
+from bojax.pytrees import pytree
 from bojax.space import Space, SpaceTable
 from bojax.strategies import Sizes
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Problem:
     """Something to minimise, as data: instances with other shifts and tables are vmapped.

@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from bojax.kernels.distance import as_features
 from bojax.kernels.kernel import SCALE_HIGH, SCALE_LOW, SCALE_PRIOR, Columns, Kernel
 from bojax.kernels.parameter import LogNormal, Parameter
+from bojax.pytrees import pytree
 
 # As BoTorch's prior of noise: a small part of standardised values.
 WHITE = LogNormal(-4.0, 1.0)
@@ -29,7 +29,7 @@ def _default(given: Parameter | None, prior: LogNormal) -> Parameter:
     return Parameter(jnp.asarray(prior.mode(), float), prior, SCALE_LOW, SCALE_HIGH)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Constant(Kernel):
     """The same covariance everywhere.
@@ -75,7 +75,7 @@ class Constant(Kernel):
         return self.gram(x, x), lambda weights: [by_raw * jnp.sum(weights)]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class White(Kernel):
     """A level of its own for every row.

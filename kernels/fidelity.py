@@ -17,12 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from bojax.kernels.distance import as_features
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import LogNormal, Parameter
+from bojax.pytrees import pytree
 
 # Around 1, give or take a factor e^(1/2) or e: wide enough for a curve's data to decide.
 OFFSET = LogNormal(0.0, 1.0)
@@ -47,7 +47,7 @@ def _budget(kernel: Kernel, x: Any):
     return coordinate[..., 0]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Fidelity(Kernel):
     """Evaluations at a lower budget are off by a random multiple of what is missing.
@@ -96,7 +96,7 @@ class Fidelity(Kernel):
         return c + self._missing(x) ** 2
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Decay(Kernel):
     """Learning curves: mixtures of decaying exponentials in the budget.

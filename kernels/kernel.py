@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from bojax.kernels.distance import as_features
 from bojax.kernels.parameter import LogNormal, Parameter, parameters, unpack
+from bojax.pytrees import pytree
 from bojax.space import Features
 
 # Output scale of kernels whose values were standardised: log s ~ N(0, 1), mode e^-1.
@@ -137,7 +138,7 @@ class Kernel:
         return Selected(self, tuple(columns))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Sum(Kernel):
     """k = a + b.
@@ -172,7 +173,7 @@ class Sum(Kernel):
         return self.left.directions(x, vector) + self.right.directions(x, vector)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Product(Kernel):
     """k = a b.
@@ -207,7 +208,7 @@ class Product(Kernel):
         return left * right, pull
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Scaled(Kernel):
     """k = s a, s a variance in units of the (standardised) values.
@@ -250,7 +251,7 @@ class Scaled(Kernel):
         return [*self.kernel.directions(x, scaled), own[:, None]]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Selected(Kernel):
     """A kernel that sees some columns only.

@@ -18,13 +18,14 @@ import jax.numpy as jnp
 from bojax.kernels.distance import CATEGORY, UNUSED, as_features
 from bojax.kernels.kernel import Columns, Kernel, spread
 from bojax.kernels.parameter import LogNormal, Parameter
+from bojax.pytrees import pytree
 
 # Of standardised values over a cube: a slope of one, give or take a factor e.
 VARIANCE = LogNormal(0.0, 1.0)
 VARIANCE_LOW, VARIANCE_HIGH = -12.0, 9.0  # of log v
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Linear(Kernel):
     """Linear in every column.

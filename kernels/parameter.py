@@ -13,10 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
+
 LOG_SQRT_2_PI = 0.9189385332046727
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogNormal:
     """log x ~ Normal(location, scale^2), density of x itself.
@@ -53,7 +55,7 @@ class LogNormal:
         return self.scale
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Power:
     """log p(x) = constant + a log x - b x^p - c x^-p: Gamma densities and their relatives.
@@ -121,7 +123,7 @@ def gamma(shape: float, rate: float) -> Power:
     return Power(shape - 1.0, rate, 0.0, 1.0, constant)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class HalfCauchy:
     """p(x) = 2 / (pi scale (1 + (x / scale)^2)), x > 0.
@@ -152,7 +154,7 @@ class HalfCauchy:
         return 1.5707963267948966 + 0.0 * jnp.asarray(self.scale)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogSquare:
     """log p(x) = -weight (log x - log centre)^2: Vizier's penalties, not normalised.
@@ -183,7 +185,7 @@ class LogSquare:
         return 1.0 / jnp.sqrt(2.0 * jnp.asarray(self.weight))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Flat:
     """No preference: the log density is 0 everywhere.
@@ -211,7 +213,7 @@ class Flat:
         return 1.0
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Log:
     """value = exp(raw): the bijector of scales.
@@ -235,7 +237,7 @@ class Log:
         return log_value
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ShiftedLog:
     """value = least + exp(raw): positive, and at least so much (Optuna's noise, SAAS's).
@@ -262,7 +264,7 @@ class ShiftedLog:
         return jnp.log(jnp.exp(log_value) - self.least)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Parameter:
     """A positive hyperparameter.

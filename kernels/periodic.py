@@ -19,13 +19,14 @@ from bojax.kernels.distance import CATEGORY, activity_distance, as_features, col
 from bojax.kernels.kernel import Columns, Kernel, spread
 from bojax.kernels.parameter import LogNormal, Parameter
 from bojax.kernels.stationary import default_scale, spread_gap
+from bojax.pytrees import pytree
 
 # Between a tenth of the cube and ten times it, most likely around a third.
 PERIOD = LogNormal(-0.5, 0.75)
 PERIOD_LOW, PERIOD_HIGH = -3.0, 3.0  # of log p
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Periodic(Kernel):
     """Squared exponential on circles.

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from bojax.kernels import distance
 from bojax.kernels.kernel import Columns, Kernel, spread
 from bojax.kernels.parameter import LogNormal, Parameter
+from bojax.pytrees import pytree
 
 # Hvarfner, Hellsten & Nardi (2024), "Vanilla Bayesian Optimization Performs Great in High
 # Dimensions": log l ~ N(sqrt 2 + log(d) / 2, 3), as BoTorch ships it, l at least 0.025.
@@ -164,4 +165,4 @@ def dimension_scaled(family, columns: int, dimensions=None):
 
 def register(family):
     """Register a family as a pytree whose every field is data."""
-    return jax.tree_util.register_dataclass(family)
+    return pytree(family)

@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from bojax.kernels.distance import CATEGORY, as_features
 from bojax.kernels.kernel import Columns, Kernel, spread
 from bojax.kernels.parameter import LogNormal, Parameter
+from bojax.pytrees import pytree
 from bojax.space import Features
 
 # Ax 1.3 ("quality"): concentrations ~ LogNormal(0, sqrt 0.1).
@@ -26,7 +26,7 @@ CONCENTRATION_LOW, CONCENTRATION_HIGH = -2.5, 2.5  # of the logarithm
 EDGE = 1e-6  # the function's slope is infinite at 0 and 1 for a or b below 1
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Warped(Kernel):
     """A kernel of warped coordinates.

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.errors import SpaceError
+from bojax.pytrees import pytree
 
 # Size classes: few enough that programs are shared, fine enough that padding is cheap.
 COLUMNS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -43,7 +44,7 @@ def size_class(wanted: int, classes: tuple[int, ...], what: str) -> int:
     raise SpaceError(f"Space: at most {classes[-1]} {what} are supported, got {wanted}.")
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Clauses:
     """When a column exists: any of A clauses, each all of L literals.
@@ -65,7 +66,7 @@ class Clauses:
     choices: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class SpaceTable:
     """The arrays a space compiles to, D columns of its size class.
@@ -115,7 +116,7 @@ class SpaceTable:
         return self.kind >= INTEGER
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Features:
     """What a kernel sees of rows.

@@ -24,6 +24,7 @@ from bojax.configuration import jit
 from bojax.history import TAGS, History, Status
 from bojax.kernels import Kernel
 from bojax.optimize import maximize
+from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
@@ -58,7 +59,7 @@ class State(NamedTuple):
     fitted: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GPStrategy:
     """Gaussian-process optimisation; see :func:`gp`.

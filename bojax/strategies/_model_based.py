@@ -20,6 +20,7 @@ import numpy as np
 from bojax.acquisitions import LogEI
 from bojax.history import TAGS, History, Status
 from bojax.optimize import maximize
+from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
@@ -45,7 +46,7 @@ class State(NamedTuple):
     asked: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Static:
     """Something that is no pytree, carried by one: compared and hashed as it is."""
@@ -53,7 +54,7 @@ class Static:
     value: Any = field(metadata={"static": True})
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ModelBased:
     """A surrogate and an acquisition as a strategy; see :func:`model_based`.

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.history import History
+from bojax.pytrees import pytree
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies.protocol import ALTERNATIVES, Sizes
@@ -26,7 +27,7 @@ class State(NamedTuple):
     asked: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Random:
     """Random search; see :func:`random`.

@@ -14,13 +14,14 @@ import numpy as np
 
 from bojax.history import History
 from bojax.optimize import sobol as sobol_points
+from bojax.pytrees import pytree
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies._random import State
 from bojax.strategies.protocol import ALTERNATIVES, Sizes
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Sobol:
     """Quasi-random search; see :func:`sobol`.

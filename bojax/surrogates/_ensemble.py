@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.configuration import jit
+from bojax.pytrees import pytree
 from bojax.surrogates import _mixture
 from bojax.surrogates._lines import at_own_precision, host_data, is_traced, lines_of
 from bojax.surrogates.data import Data
@@ -58,7 +59,7 @@ class NetworkInfo(NamedTuple):
     loss: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class EnsemblePosterior:
     """Trained members, and the scale of the values.
@@ -119,7 +120,7 @@ class EnsemblePosterior:
         return means.reshape(shape), variances.reshape(shape)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class DeepEnsemble:
     """Several Flax networks, trained together under `vmap`. Rows are of the unit cube.

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.configuration import jit
+from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.surrogates import _mixture
 from bojax.surrogates._lines import (
@@ -93,7 +94,7 @@ class ForestInfo(NamedTuple):
     observed: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ForestPosterior:
     """Trees, and the scale of the values.
@@ -170,7 +171,7 @@ class ForestPosterior:
         return means.reshape(shape).astype(dtype), variances.reshape(shape).astype(dtype)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Forest:
     """Random forest, after SMAC; needs the extra `sklearn`.

@@ -31,6 +31,7 @@ import numpy as np
 from bojax.configuration import jit
 from bojax.optimize import minimize
 from bojax.optimize.linalg import cholesky, inverse_transposed
+from bojax.pytrees import pytree
 from bojax.surrogates._ensemble import check
 from bojax.surrogates._lines import at_own_precision, host_data, is_traced, lines_of
 from bojax.surrogates.data import Data
@@ -75,7 +76,7 @@ class LastLayerInfo(NamedTuple):
     evidence: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LastLayerPosterior:
     """A network, the Gaussian of its last layer's P weights, and the scale of the values.
@@ -155,7 +156,7 @@ class LastLayerPosterior:
         return _phi(self.params, self.settings, self.table, rows)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LastLayer:
     """Bayesian linear regression on a Flax network's last hidden layer. Rows of the unit cube.

@@ -26,6 +26,7 @@ import numpy as np
 from bojax.configuration import jit
 from bojax.errors import DataError
 from bojax.history import capacity_for
+from bojax.pytrees import pytree
 from bojax.surrogates import transforms
 from bojax.surrogates._gp.posterior import SMALLEST_VARIANCE, Posterior
 from bojax.surrogates.data import Data
@@ -48,7 +49,7 @@ def _quadrature(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 NODES, WEIGHTS, BASIS = _quadrature(NODE_COUNT)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Warped:
     """A surrogate fitted to transformed values.
@@ -120,7 +121,7 @@ class Warped:
         return WarpedPosterior(posterior, found[0], noise, there, found[4], self.predicts), info
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class WarpedPosterior:
     """The posterior of a surrogate of warped values, in the values' unit.

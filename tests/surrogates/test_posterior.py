@@ -224,9 +224,6 @@ def test_more_cosines_are_a_better_prior():
 # ------------------------------------------------------------------ the posterior's functions
 
 
-@pytest.mark.xfail(
-    strict=True, reason="JAX 0.10.2: dataclasses without static fields are told apart by hash alone"
-)
 def test_kernels_are_told_apart():
     """Two families in one place of a tree are two trees, or one is given the other's program."""
     trees = [jax.tree.structure(posterior_of(kernel).kernel) for kernel in KERNELS]

@@ -32,6 +32,7 @@ import numpy as np
 from bojax.kernels import Constant, Flat, HalfCauchy, Parameter, ShiftedLog, gamma
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import LOG_SQRT_2_PI, is_parameter, pack, parameters, unpack
+from bojax.pytrees import pytree
 from bojax.surrogates._gp import objective
 from bojax.surrogates._gp.objective import Evidence, Model
 from bojax.surrogates._gp.recipes import FAMILIES, RECIPES
@@ -46,13 +47,13 @@ FAR = 30.0  # bounds of logarithms that the originals leave unbounded; e^30 is b
 LOG_2 = math.log(2.0)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Horseshoe(Flat):
     """Marks the length scales that share tau."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Excess(Flat):
     """The prior is that of what a value exceeds the least one by, exp(raw) of `ShiftedLog`."""

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
 from bojax.surrogates import _mixture
 from bojax.surrogates._gp.posterior import SMALLEST_VARIANCE, Posterior
 from bojax.surrogates._lines import at_own_precision
@@ -25,7 +26,7 @@ _axes: dict[str, Any] = {**dict.fromkeys(SHARED), **dict.fromkeys(OWN, 0)}
 AXES = Posterior(**_axes)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BayesianPosterior:
     """Gaussian processes that share their data, K of them, equally likely.

@@ -13,6 +13,7 @@ from bojax.configuration import jit, single_threaded
 from bojax.errors import DataError
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import is_parameter, parameters, unpack
+from bojax.pytrees import pytree
 from bojax.surrogates._bayes import density, nuts, slices
 from bojax.surrogates._bayes.diagnostics import effective_samples, split_r_hat
 from bojax.surrogates._bayes.posterior import AXES, BayesianPosterior
@@ -63,7 +64,7 @@ class BayesianInfo(NamedTuple):
     converged: Any
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BayesianGP:
     """A Gaussian process averaged over the posterior of its hyperparameters.

@@ -13,12 +13,13 @@ from bojax.configuration import jit, single_threaded
 from bojax.errors import DataError
 from bojax.optimize import over_batch
 from bojax.optimize.precision import own_precision
+from bojax.pytrees import pytree
 from bojax.surrogates._gp.posterior import Posterior
 from bojax.surrogates._gp.surrogate import GP, lines_for, pad_data
 from bojax.surrogates.data import Data
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Posteriors:
     """B posteriors side by side.
@@ -44,7 +45,9 @@ class Posteriors:
         return self.stacked.shift.shape[0]
 
     def __getitem__(self, index: int) -> Posterior:
-        """One of them."""
+        """One of them; raises IndexError beyond the last."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"posterior {index} of {len(self)} does not exist.")
         with own_precision(self.stacked.upper):
             return jax.tree.map(lambda leaf: leaf[index], self.stacked)
 
@@ -88,6 +91,12 @@ def fit_batch(surrogate: GP, key, data: Data, *, mode: str = "auto") -> tuple[Po
     rows = np.asarray(data.rows, float)
     if rows.ndim != 3:
         raise DataError(f"rows: expected shape (B, N, D), got shape {rows.shape}.")
+    for name in ("values", "variance", "count", "mask"):
+        part = getattr(data, name)
+        if part is not None and len(np.asarray(part)) != len(rows):
+            raise DataError(
+                f"{name}: expected one line a problem, {len(rows)}, got {len(np.asarray(part))}."
+            )
     problems = []
     for b in range(rows.shape[0]):
         one = [None if part is None else np.asarray(part)[b]

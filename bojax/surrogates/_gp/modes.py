@@ -20,8 +20,8 @@ import jax.numpy as jnp
 
 from bojax.kernels.parameter import unpack
 from bojax.optimize.linalg import cholesky
+from bojax.pytrees import pytree
 from bojax.surrogates._gp import objective
-from bojax.surrogates._gp.fit import Search
 from bojax.surrogates._gp.host import at_host
 from bojax.surrogates._gp.objective import Evidence, Model
 from bojax.surrogates._gp.posterior import SMALLEST_VARIANCE, Posterior
@@ -29,43 +29,41 @@ from bojax.surrogates._gp.posterior import SMALLEST_VARIANCE, Posterior
 APART = 0.1  # log units: ends of searches that agree this well are one mode
 
 
-def distinct(found: Search, first, free, count: int):
-    """`[count]` numbers of the searches with the best distinct ends, and their values.
+def distinct(thetas, log_evidences, free, count: int):
+    """`[count]` positions of the distinct ends with the most evidence, and that evidence.
 
     Args:
-        found: searches; those before `first` were screened, not finished.
-        first: number of the first finished one but the warm one, number 0.
+        thetas: `[E, P]` where searches ended.
+        log_evidences: `[E]`, -inf where there is nothing.
         free: `[P]` bool, hyperparameters that may move.
         count: static.
 
     Returns:
-        `(indices [count], values [count])`; the value is inf where there are fewer modes.
+        `(positions [count], log evidences [count])`; -inf where there are fewer modes.
     """
-    number = jnp.arange(found.values.shape[0])
-    finished = (number == 0) | (number >= first)
-    left = jnp.where(finished & jnp.isfinite(found.values), found.values, jnp.inf)
 
     def pick(left, _):
-        best = jnp.argmin(left)
-        apart = jnp.where(free, jnp.abs(found.thetas - found.thetas[best]), 0.0)
+        best = jnp.argmax(left)
+        apart = jnp.where(free, jnp.abs(thetas - thetas[best]), 0.0)
         same = jnp.max(apart, axis=1) < APART
-        return jnp.where(same, jnp.inf, left), (best, left[best])
+        return jnp.where(same, -jnp.inf, left), (best, left[best])
 
-    return jax.lax.scan(pick, left, None, length=count)[1]
+    return jax.lax.scan(pick, log_evidences, None, length=count)[1]
 
 
 def log_evidence(theta, value, model: Model, evidence: Evidence):
-    """Laplace's approximation at a mode, up to a constant all modes share."""
+    """Laplace's approximation at a mode, up to a constant all modes share; -inf for none."""
     at = unpack(model, theta)
     gram = at.kernel.gram(evidence.features, evidence.features)
     diagonal = at.kernel.diagonal(evidence.features)
     factors = objective.factorise(gram, diagonal, evidence, at.noise.value, at.mean)
     a = factors.upper @ factors.whitened
     information = cholesky(objective.curvature(at, evidence, factors.upper, a))
-    return -value - jnp.sum(jnp.log(jnp.diagonal(information))), factors
+    found = -value - jnp.sum(jnp.log(jnp.diagonal(information)))
+    return jnp.where(jnp.isfinite(value) & jnp.isfinite(found), found, -jnp.inf)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ModesPosterior:
     """A mixture of posteriors at several modes of the hyperparameters.

@@ -24,6 +24,7 @@ import numpy as np
 from bojax.configuration import jit
 from bojax.kernels import RBF, Matern12, Matern32, Matern52, Scaled
 from bojax.kernels.distance import CATEGORY
+from bojax.pytrees import pytree
 from bojax.space import Features
 from bojax.surrogates._gp.host import features_of, run_at
 
@@ -31,7 +32,7 @@ FREEDOM = {Matern12: 1, Matern32: 3, Matern52: 5}  # 2 nu
 PLAIN_CHOICES = 1  # of rows without a table, which have no categories
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Waves:
     """S functions drawn from a stationary prior, sums of F cosines.
@@ -105,7 +106,7 @@ def draw_waves(key, kernel, n: int, count: int, choices: int) -> Waves:
     )
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Paths:
     """S functions drawn from a posterior, see :meth:`Posterior.paths`.

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from bojax.optimize.linalg import cholesky
+from bojax.pytrees import pytree
 from bojax.space import Features
 from bojax.surrogates._gp.host import at_host, features_of
 from bojax.surrogates._gp.paths import Paths, draw_paths
@@ -23,7 +24,7 @@ from bojax.surrogates._gp.paths import Paths, draw_paths
 SMALLEST_VARIANCE = 1e-12  # of standardised values; below it a prediction is certain
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Posterior:
     """A fitted Gaussian process: cached factors and the scale of the values.
@@ -186,7 +187,7 @@ class Posterior:
         return Fantasies(larger, pad(whitened))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Fantasies:
     """A posterior with room for more points and S whitened columns, one a fantasy.

@@ -15,6 +15,7 @@ from bojax.errors import DataError
 from bojax.history import merge_equal
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import pack, unpack
+from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
@@ -29,7 +30,7 @@ from bojax.surrogates.data import Data
 WORTHLESS = 1e12
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class GP:
     """Gaussian process with a constant mean, ARD length scales and inferred noise.
@@ -148,18 +149,17 @@ class GP:
             key, model, evidence, warm, starts,
             screened=self.screened, kept=self.kept, wide=True,
         )  # fmt: skip
+        ends = jnp.array([0, *range(self.screened + 1, found.values.shape[0])])
+        thetas, values = found.thetas[ends], found.values[ends]
+        log_evidences = jax.lax.map(
+            lambda end: modes.log_evidence(*end, model, evidence), (thetas, values)
+        )
         free = objective.full(model, lambda p: p.free)
-        chosen, values = modes.distinct(found, self.screened + 1, free, self.ensemble)
-
-        def member(mode):
-            theta, value = mode
-            log_evidence, factors = modes.log_evidence(theta, value, model, evidence)
-            at = unpack(model, theta)
-            made = _posterior(at, factors, evidence, shift, scale, data.table)
-            return made, jnp.where(jnp.isfinite(value), log_evidence, -jnp.inf)
-
-        members, log_evidence = jax.lax.map(member, (found.thetas[chosen], values))
-        weights = jax.nn.softmax(log_evidence)
+        chosen, shares = modes.distinct(thetas, log_evidences, free, self.ensemble)
+        members = jax.lax.map(
+            lambda theta: self.posterior_at(theta, data, evidence, shift, scale), thetas[chosen]
+        )
+        weights = jax.nn.softmax(shares)
         noise = jnp.sum(weights * members.noise) * scale**2
         return modes.ModesPosterior(members, weights, noise), fitting.best_of(found, model)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+
+from bojax.pytrees import pytree
 
 
 def standardize(values, mask):
@@ -43,7 +44,7 @@ def standardize(values, mask):
     return centred / scale, mean * unit, scale * unit
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Standardize:
     """:func:`standardize` as a transform to fit.
@@ -62,7 +63,7 @@ class Standardize:
         return Affine(shift, scale)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Affine:
     """Fitted :class:`Standardize`: (value - shift) / scale.

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
+from bojax.pytrees import pytree
 from bojax.surrogates.transforms._affine import Standardize
 from bojax.surrogates.transforms._log_warp import LogWarp
 from bojax.surrogates.transforms._named import Hebo, Shift, ViziersRank
@@ -55,7 +54,7 @@ def named(transform: Any) -> Any:
     return TRANSFORMS[transform]()
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Chain:
     """Transforms one after the other, each fitted to what the one before leaves.
@@ -83,7 +82,7 @@ class Chain:
         return FittedChain(tuple(fitted))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class FittedChain:
     """Fitted :class:`Chain`.

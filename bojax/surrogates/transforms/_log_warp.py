@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
 from bojax.surrogates.transforms._masked import extremes, has_spread
 
 # How much wider a small difference is at the best value than at the worst. OSS Vizier 0.1.24;
@@ -43,7 +43,7 @@ def log_warp(values, mask, *, offset: float = OFFSET):
     return jnp.where(mask, LogWarp(offset).fit(values, mask)(values), 0.0)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogWarp:
     """:func:`log_warp` as a transform to fit.
@@ -73,7 +73,7 @@ class LogWarp:
         return FittedLogWarp(low, jnp.where(spread, half, 0.5), self.offset)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class FittedLogWarp:
     """Fitted :class:`LogWarp`.

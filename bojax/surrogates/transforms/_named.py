@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
 from bojax.surrogates.transforms._affine import Affine, standardize
 from bojax.surrogates.transforms._masked import extremes, has_spread, ordered
 from bojax.surrogates.transforms._power import BoxCox, Power, YeoJohnson
 from bojax.surrogates.transforms._rank import Knots, _knots
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Hebo:
     """Box-Cox where all values are positive, otherwise Yeo-Johnson in units of the deviation.
@@ -53,7 +54,7 @@ class Hebo:
         return jax.tree.map(lambda a, b: jnp.where(taken, a, b), box, johnson)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ViziersRank:
     """Values worse than the median by rank, mirrored from Vizier's, which maximises.
@@ -101,7 +102,7 @@ class ViziersRank:
         return _knots(knots, jnp.where(bad, median - spread * deviate, knots), n, False)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Shift:
     """Values less a mixture of their mean and of what a failure would get; Vizier's last step.

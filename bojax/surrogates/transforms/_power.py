@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
 from bojax.surrogates.transforms._affine import standardize
 from bojax.surrogates.transforms._exponent import (
     bisect,
@@ -95,7 +96,7 @@ def box_cox(values, mask, *, least_deviation: float = LEAST_DEVIATION):
     return jnp.where(mask, BoxCox(least_deviation).fit(values, mask)(values), 0.0)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class YeoJohnson:
     """:func:`yeo_johnson` as a transform to fit.
@@ -160,7 +161,7 @@ class YeoJohnson:
         return Power(jnp.zeros((), bool), exponent, shift, scale, *ends)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class BoxCox:
     """:func:`box_cox` as a transform to fit.
@@ -219,7 +220,7 @@ class BoxCox:
         return chosen
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Power:
     """Fitted :class:`YeoJohnson` or :class:`BoxCox`.

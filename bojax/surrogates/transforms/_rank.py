@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
 from bojax.surrogates.transforms._masked import ordered
 
 
@@ -79,7 +80,7 @@ def _quantiles(values, mask):
     return (below + 0.5 * equal) / jnp.maximum(n, 1.0)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class HalfRank:
     """:func:`half_rank` as a transform to fit.
@@ -98,7 +99,7 @@ class HalfRank:
         return _knots(knots, half_rank(knots, kept), jnp.sum(mask, dtype=jnp.int32), False)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Rank:
     """:func:`rank` as a transform to fit.
@@ -117,7 +118,7 @@ class Rank:
         return _knots(knots, rank(knots, kept), jnp.sum(mask, dtype=jnp.int32), True)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Knots:
     """Fitted :class:`HalfRank` or :class:`Rank`: straight lines between observed values.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
+from bojax.pytrees import pytree
 from bojax.surrogates.transforms._masked import quantile
 
 # Interquartile ranges beyond the third quartile: Tukey (1977), and the bad side of Ax 1.3.
@@ -38,7 +38,7 @@ def winsorize(values, mask, *, margin: float = MARGIN):
     return jnp.where(mask, Winsorize(margin).fit(values, mask)(values), 0.0)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Winsorize:
     """:func:`winsorize` as a transform to fit.
@@ -67,7 +67,7 @@ class Winsorize:
         return Clip(jnp.where(jnp.any(mask) & jnp.isfinite(high), high, jnp.inf))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Clip:
     """Fitted :class:`Winsorize`: the smaller of value and cut.

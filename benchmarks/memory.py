@@ -60,7 +60,8 @@ def main(arguments=None):
     for n in settings.sizes.split(","):
         command = [sys.executable, __file__, "--alone", n]
         found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        rows.append({"run": record.started(), **json.loads(found.splitlines()[-1])})
+        found_row = json.loads(found.splitlines()[-1])
+        rows.append({"run": record.started(), **found_row, **record.machine()})
         print(rows[-1])
     record.append(record.ROWS / "memory.csv", rows)
     return rows

@@ -50,7 +50,8 @@ def main(arguments=None):
     rows = [compared(number) for number in range(settings.sets)]
     run = record.started()
     path = record.ROWS / "starts.csv"
-    record.append(path, [{"run": run, **row} for row in rows])
+    machine = record.machine()
+    record.append(path, [{"run": run, **row, **machine} for row in rows])
     best = np.array([min(r[f"{n}_objective"] for n in ("default", "one", "all")) for r in rows])
     for name in ("one", "default"):
         gap = np.array([r[f"{name}_objective"] for r in rows]) - best

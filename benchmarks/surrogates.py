@@ -64,6 +64,10 @@ def contenders(only=None):
         "bojax rbf": bojax.surrogates.gp(kernel="rbf"),
         "bojax ensemble": bojax.surrogates.gp(ensemble=3),
         "bojax slice": bojax.surrogates.bayesian_gp(prior="bojax", sampler="slice"),
+        "bojax saas": bojax.surrogates.bayesian_gp(prior="saas"),
+        "bojax forest": bojax.surrogates.forest(),
+        "bojax deep ensemble": bojax.surrogates.deep_ensemble(),
+        "bojax last layer": bojax.surrogates.last_layer(),
         "linear": Ridge(),
     }
     for path in sorted(SHIPPED.glob("*.py")):

@@ -58,6 +58,7 @@ _MODULES = (
     "store",
     "strategies",
     "surrogates",
+    "testing",
     "training",
 )
 
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
         store,
         strategies,
         surrogates,
+        testing,
         training,
     )
     from bojax.configuration import configure

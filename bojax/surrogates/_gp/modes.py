@@ -80,7 +80,7 @@ class ModesPosterior:
         >>> surrogate = bojax.surrogates.gp(screened=4, kept=2, ensemble=2)
         >>> posterior, info = surrogate.fit(
         ...     jax.random.key(0), bojax.surrogates.Data(rows, np.sin(6 * rows[:, 0])))
-        >>> round(float(posterior.weights.sum()), 6)
+        >>> round(float(np.asarray(posterior.weights).sum()), 6)
         1.0
     """
 

@@ -29,10 +29,10 @@ def coverage_figure(found: Coverage, how: str) -> Figure:
     axes = figure.subplots()
     level, inside = 100 * found.level, 100 * found.found
     ends = np.array([0.0]), np.array([100.0])  # where nothing is left to chance
-    band = [
+    at, low, high = (
         np.concatenate([ends[0], 100 * x, ends[1]]) for x in (found.level, found.low, found.high)
-    ]
-    axes.fill_between(*band, color=GREY, alpha=0.4, linewidth=0, label="chance")
+    )
+    axes.fill_between(at, low, high, color=GREY, alpha=0.4, linewidth=0, label="chance")
     axes.plot([0, 100], [0, 100], color=INK, linewidth=1.2, label="promised")
     axes.plot(level, inside, "-o", color=COLOURS[0], linewidth=2.2, markersize=4, label="found")
     _dress(axes, f"Coverage of {found.n} observations, {how}", "promised, % of a central interval",

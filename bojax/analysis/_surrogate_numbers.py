@@ -13,7 +13,7 @@ import numpy as np
 
 from bojax import stats
 from bojax.errors import DataError
-from bojax.space import Float, Int, Space
+from bojax.space import Float, Space
 
 LEVELS = np.linspace(0.05, 0.95, 19)  # of central intervals
 BAND = 1.96  # deviations; 95 of 100 shares that chance alone gives a calibrated model are inside
@@ -204,8 +204,8 @@ def _slice(posterior: Any, row: np.ndarray, c: int, name: str, space: Space | No
         parameter = space.parameters[name]
         log = bool(getattr(parameter, "log", False))
         discrete = not isinstance(parameter, Float) or parameter.step is not None
-        numeric = isinstance(parameter, (Float, Int))
-        choices = None if numeric else tuple(str(choice) for choice in parameter.choices)
+        listed = getattr(parameter, "choices", None)  # numbers have none
+        choices = None if listed is None else tuple(str(choice) for choice in listed)
         if choices is None:
             line = np.append(np.linspace(0.0, 1.0, POINTS), row[c])
         elif int(np.asarray(space.table.kind)[c]) == CATEGORY:

@@ -299,7 +299,7 @@ def bayesian_gp(
             f"bayesian_gp: kernel must be one of {', '.join(FAMILIES)}, or a kernel of "
             f"bojax.kernels, got {kernel!r}."
         )
-    own = GP(kernel="custom" if custom is not None else kernel, custom=custom)
+    own = GP(kernel="custom" if custom is not None else str(kernel), custom=custom)
     return BayesianGP(own, prior, sampler, warm_up, samples, thin, depth, dense, target_acceptance)
 
 

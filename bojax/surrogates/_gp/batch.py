@@ -99,10 +99,12 @@ def fit_batch(surrogate: GP, key, data: Data, *, mode: str = "auto") -> tuple[Po
             )
     problems = []
     for b in range(rows.shape[0]):
-        one = [None if part is None else np.asarray(part)[b]
-               for part in (data.values, data.variance, data.count, data.mask)]  # fmt: skip
+        values, variance, count, mask = (
+            None if part is None else np.asarray(part)[b]
+            for part in (data.values, data.variance, data.count, data.mask)
+        )
         try:
-            problems.append(pad_data(Data(rows[b], *one, data.table)))
+            problems.append(pad_data(Data(rows[b], values, variance, count, mask, data.table)))
         except DataError as error:
             raise DataError(f"problem {b}: {error}") from error
     if not problems:

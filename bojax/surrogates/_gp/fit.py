@@ -100,7 +100,7 @@ def wide_start(model: Model):
         log_value = p.prior.mode() + jnp.asarray(p.prior.spread(), p.log.dtype) ** 2
         return p.bijector.raw(log_value + jnp.zeros_like(p.log))
 
-    kernel = objective.full(model._replace(noise=None), far)
+    kernel = objective.full(model.kernel, far)
     noise = model.noise.bijector.raw(jnp.asarray(math.log(WIDE_NOISE), kernel.dtype))
     return jnp.concatenate([kernel, noise[None]])
 

@@ -209,7 +209,7 @@ def curvature(at: Model, evidence: Evidence, upper, a):
     return information + jnp.diag(jnp.where(free, prior, 1.0))
 
 
-def full(model: Model, what: Callable):
+def full(model: Any, what: Callable):
     """`what` of every parameter, spread over its raw values, in one vector `[P]`."""
     return jnp.concatenate(
         [jnp.ravel(jnp.broadcast_to(what(p), jnp.shape(p.raw))) for p in parameters(model)]

@@ -67,7 +67,7 @@ class Waves:
         return self.weights @ jnp.cos(angle).T
 
 
-def draw_waves(key, kernel, n: int, count: int, choices: int) -> Waves:
+def draw_waves(key, kernel: Any, n: int, count: int, choices: int) -> Waves:
     """`n` functions from the prior of a stationary kernel, perhaps scaled.
 
     Args:
@@ -81,7 +81,8 @@ def draw_waves(key, kernel, n: int, count: int, choices: int) -> Waves:
     variance = 1.0
     while isinstance(kernel, Scaled):
         variance, kernel = variance * kernel.scale.value, kernel.kernel
-    if not isinstance(kernel, (RBF, *FREEDOM)):
+    family: Any = type(kernel)
+    if family is not RBF and family not in FREEDOM:
         raise ValueError(
             f"paths: no spectral density for {type(kernel).__name__}; take a squared "
             "exponential or Matern kernel, or draw at given rows with .sample."
@@ -92,8 +93,8 @@ def draw_waves(key, kernel, n: int, count: int, choices: int) -> Waves:
     # A category is the corner of a simplex of side 1: corners at distance 1 are the unit
     # vectors over sqrt 2.
     normal = jax.random.normal(keys[0], (count, d, 2 + choices), dtype)
-    if type(kernel) in FREEDOM:
-        freedom = FREEDOM[type(kernel)]
+    if family in FREEDOM:
+        freedom = FREEDOM[family]
         squares = jax.random.normal(keys[1], (count, freedom), dtype) ** 2
         normal = normal / jnp.sqrt(jnp.mean(squares, axis=1))[:, None, None]
     weights = jax.random.normal(keys[3], (n, count), dtype)

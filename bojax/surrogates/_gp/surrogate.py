@@ -152,7 +152,7 @@ class GP:
         ends = jnp.array([0, *range(self.screened + 1, found.values.shape[0])])
         thetas, values = found.thetas[ends], found.values[ends]
         log_evidences = jax.lax.map(
-            lambda end: modes.log_evidence(*end, model, evidence), (thetas, values)
+            lambda end: modes.log_evidence(end[0], end[1], model, evidence), (thetas, values)
         )
         free = objective.full(model, lambda p: p.free)
         chosen, shares = modes.distinct(thetas, log_evidences, free, self.ensemble)
@@ -206,7 +206,7 @@ class GP:
 
     def _model(self, columns: Columns) -> Model:
         recipe = RECIPES[self.recipe]
-        spec = self.custom if self.kernel == "custom" else recipe.kernel(FAMILIES[self.kernel])
+        spec = self.custom if self.kernel == "custom" else recipe.kernel(FAMILIES[str(self.kernel)])
         return Model(spec.build(columns), recipe.noise, recipe.mean)
 
     def posterior_at(self, theta, data: Data, evidence, shift, scale) -> Posterior:

@@ -208,6 +208,16 @@ def test_a_fit_predicts_what_it_was_not_shown():
     assert (np.abs(mean - values[30:]) < 4 * np.sqrt(variance + 0.02)).all()
 
 
+def test_the_posterior_is_that_of_the_fitted_hyperparameters(at_fixed):
+    """The factors that leave the search belong to its best point, of all starts and of one."""
+    data = Data(*smooth(14))
+    for warm in (None, theta_of()):
+        posterior, info = gp().fit(jax.random.key(0), data, warm)
+        anew = at_fixed(info.theta, data)
+        for a, b in zip(posterior.joint(NEW), anew.joint(NEW), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
 def test_every_option_changes_the_fit():
     # Two good explanations, so that the starts matter: a wiggle, or noise.
     rng = np.random.default_rng(3)

@@ -72,8 +72,12 @@ def lines_of(data: Data) -> Lines:
     )
 
 
-def host_data(data: Data) -> Data:
-    """Host data, checked and padded to a capacity and a column class.
+def host_data(data: Data, lines_for: Callable[[int], int] = capacity_for) -> Data:
+    """Host data, checked and padded to a number of lines and a column class.
+
+    Args:
+        data: as a user gives it.
+        lines_for: number of lines -> what they are padded to; a history's capacities.
 
     Raises:
         DataError: shapes that do not fit, rows that are not finite, variances below 0 or
@@ -99,7 +103,7 @@ def host_data(data: Data) -> Data:
         line = int(np.argmax(bad))
         raise DataError(f"rows: row {line} is not finite, {rows[line].tolist()}; leave it out.")
     mask = mask & np.isfinite(values)
-    capacity = capacity_for(n)
+    capacity = lines_for(n)
     columns = d if data.table is not None else tables.size_class(d, tables.COLUMNS, "columns")
 
     def pad(column, fill=0.0):

@@ -8,27 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bojax.configuration import jit, single_threaded
 from bojax.optimize.precision import own_precision
-from bojax.space import Features
-from bojax.space import table as tables
-
-
-def features_of(table, rows) -> Features:
-    """Rows of a space, or plain numbers, as a kernel's features.
-
-    Plain numbers may come without the columns they were padded with.
-    """
-    if table is None:
-        ones = jnp.ones(rows.shape, rows.dtype)
-        return Features(rows, ones, jnp.ones(rows.shape[-1], jnp.int32))
-    missing = table.kind.shape[-1] - rows.shape[-1]
-    if missing:
-        rows = jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, missing)])
-    return tables.features(table, rows)
 
 
 def run_at(function: Callable, like: Any, *arguments: Any, **settings: Any) -> Any:

@@ -26,7 +26,8 @@ from bojax.kernels import RBF, Matern12, Matern32, Matern52, Scaled
 from bojax.kernels.distance import CATEGORY
 from bojax.pytrees import pytree
 from bojax.space import Features
-from bojax.surrogates._gp.host import features_of, run_at
+from bojax.surrogates._gp.host import run_at
+from bojax.surrogates._lines import features_of
 
 FREEDOM = {Matern12: 1, Matern32: 3, Matern52: 5}  # 2 nu
 PLAIN_CHOICES = 1  # of rows without a table, which have no categories

@@ -18,8 +18,9 @@ import jax.numpy as jnp
 from bojax.optimize.linalg import cholesky
 from bojax.pytrees import pytree
 from bojax.space import Features
-from bojax.surrogates._gp.host import at_host, features_of
+from bojax.surrogates._gp.host import at_host
 from bojax.surrogates._gp.paths import Paths, draw_paths
+from bojax.surrogates._lines import features_of
 
 SMALLEST_VARIANCE = 1e-12  # of standardised values; below it a prediction is certain
 

@@ -16,14 +16,13 @@ from bojax.history import merge_equal
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import pack, unpack
 from bojax.pytrees import pytree
-from bojax.space import table as tables
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
 from bojax.surrogates._gp import modes, objective
-from bojax.surrogates._gp.host import features_of
 from bojax.surrogates._gp.objective import Evidence, Model
 from bojax.surrogates._gp.posterior import Posterior
 from bojax.surrogates._gp.recipes import FAMILIES, RECIPES
+from bojax.surrogates._lines import features_of, host_data
 from bojax.surrogates.data import Data
 
 # Known variance, in units of that of all values, beyond which a value says nothing.
@@ -311,51 +310,5 @@ def lines_for(n: int) -> int:
 
 
 def pad_data(data: Data) -> Data:
-    """Host data, checked and padded to a capacity and a column class."""
-    rows = np.atleast_2d(np.asarray(data.rows, float))
-    n, d = rows.shape
-    values = np.asarray(data.values, float)
-    if values.shape != (n,):
-        raise DataError(f"values: expected one a row, shape ({n},), got shape {values.shape}.")
-    mask = np.ones(n, bool) if data.mask is None else np.asarray(data.mask, bool)
-    variance = np.zeros(n) if data.variance is None else np.asarray(data.variance, float)
-    count = np.ones(n) if data.count is None else np.asarray(data.count, float)
-    for name, column in (("mask", mask), ("variance", variance), ("count", count)):
-        if column.shape != (n,):
-            raise DataError(f"{name}: expected one a row, shape ({n},), got shape {column.shape}.")
-    if not (np.isfinite(variance[mask]).all() and (variance[mask] >= 0).all()):
-        raise DataError("variance: must be finite and not negative; leave such lines out.")
-    if not (np.isfinite(count[mask]).all() and (count[mask] >= 1).all()):
-        raise DataError("count: must be finite and at least 1, the replicates behind a value.")
-    if not np.isfinite(rows[mask]).all():
-        bad = int(np.flatnonzero(mask)[np.argmax(~np.isfinite(rows[mask]).all(axis=1))])
-        raise DataError(f"rows: row {bad} is not finite, {rows[bad].tolist()}; leave it out.")
-    mask = mask & np.isfinite(values)
-    capacity = lines_for(n)
-    columns = d if data.table is not None else tables.size_class(d, tables.COLUMNS, "columns")
-
-    def pad(x, fill=0.0):
-        x = np.asarray(x, float)
-        return np.concatenate([x, np.full((capacity - n, *x.shape[1:]), fill)])
-
-    full_rows = np.zeros((capacity, columns))
-    full_rows[:n, :d] = np.where(mask[:, None], rows, 0.0)  # a masked NaN would spread
-    table = data.table if data.table is not None else _plain_table(d, columns)
-    return Data(
-        full_rows,
-        pad(np.where(mask, values, 0.0)),
-        pad(np.where(mask, variance, 0.0)),
-        pad(np.where(mask, count, 1.0), 1.0),
-        pad(mask).astype(bool),
-        table,
-    )
-
-
-def _plain_table(used: int, columns: int) -> tables.SpaceTable:
-    """A table of real columns, so that plain numbers share the programs of spaces."""
-    arrays = tables.empty_table(columns, 1, 1, tables.CHOICES[0])
-    arrays["kind"][:used] = tables.REAL
-    low, high = arrays.pop("clause_low"), arrays.pop("clause_high")
-    parts = [arrays.pop(name) for name in ("used", "column", "choices")]
-    clauses = tables.Clauses(parts[0], parts[1], low, high, parts[2])
-    return tables.SpaceTable(**arrays, clauses=clauses, depth=np.int32(0))
+    """Host data, checked and padded to :func:`lines_for` and a column class."""
+    return host_data(data, lines_for)

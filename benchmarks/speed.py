@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py                      parts a to e
     python benchmarks/speed.py --parts b --rounds 3
+    python benchmarks/speed.py --parts b --threads 2
     python benchmarks/speed.py --parts scaling      growth with n, d, q and runs; bojax alone
 
 a        value and gradient of the objective beside LAPACK's factor and inverse (floor.py)
@@ -11,7 +12,8 @@ d        whole runs: 64 in one program, a jitted run at a time, and ask and tell
 e        1,024 small fits in one program; a fit of 2,000 lines with 1,000 predictions
 scaling  exponents of log seconds over log size
 
-Everything runs on one and the same core, contenders in turn, round by round, each warmed up;
+Everything runs on one and the same core (or, with --threads, on so many, each contender with
+as many threads as it takes of them), contenders in turn, round by round, each warmed up;
 compiling stands apart. Other libraries run in processes and environments of their own
 (`make bench-env`), on the same core, and time themselves; one that is missing is left out.
 Slow ones run fewer rounds: every row says which round of which data set it was. Rows are
@@ -25,14 +27,18 @@ import os
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+ASKED = argparse.ArgumentParser(add_help=False)
+ASKED.add_argument("--threads", type=int, default=1, help="cores, and threads of everybody")
 if __name__ == "__main__":  # before anything counts the cores
+    threads = ASKED.parse_known_args()[0].threads
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    # One thread for XLA, which the foreign processes are given, too.
-    flags = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
+    if threads == 1:  # one thread for XLA, which the foreign processes are given, too
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
 
 import record
 from speed_parts import evaluations, fits, many, runs, scaling, suggestions
@@ -96,7 +102,7 @@ def exponents(rows) -> list[str]:
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[ASKED])
     parser.add_argument("--parts", default=DEFAULT, help=f"of {', '.join(PARTS)}; {DEFAULT}")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--peers", default=",".join(PEERS), help="which of these; '' for none")
@@ -107,16 +113,19 @@ def main(arguments=None):
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"--parts: {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
     set_compiler_flags()
-    set_lapack_threads(1)
+    if settings.threads == 1:  # else as bojax itself decides
+        set_lapack_threads(1)
     began, recorder = time.perf_counter(), Recorder(settings.rows)
 
     def say(text: str) -> None:
         print(f"{time.perf_counter() - began:6.1f} s | {text}", file=sys.stderr, flush=True)
 
     try:
-        with Peers(say, settings.peers.split(",")) as peers:
+        with Peers(say, settings.peers.split(","), settings.threads) as peers:
             for part in wanted:
                 for case in PARTS[part].cases(peers, settings.only):
+                    if settings.threads > 1:
+                        case = replace(case, part=f"{case.part}, {settings.threads} threads")
                     interleave(case, settings.rounds, recorder, say)
     except KeyboardInterrupt:
         say("interrupted; the rounds so far are in the rows")

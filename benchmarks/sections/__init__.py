@@ -75,10 +75,9 @@ def provenance(script: str, rows: Rows) -> str:
     when = sorted(row.get("run") or row["when"] for row in rows)[0].replace("T", " ")
     loads = [float(row["load"]) for row in rows]
     threads = rows[0].get("threads") or rows[0]["cores"]
+    packages = list(rows[0])[list(rows[0]).index("python") :]  # Python's is the first version
     versions = ", ".join(
-        f"{name} {version}"
-        for name, version in rows[0].items()
-        if name not in NOT_VERSIONS and version
+        f"{name} {rows[0][name]}" for name in packages if name not in NOT_VERSIONS and rows[0][name]
     )
     return (
         f"`python benchmarks/{script}`, {when}; {threads} of {rows[0]['cores']} cores, "

@@ -10,6 +10,7 @@ import numpy as np
 from . import Rows, Section, bullets, losses, spread, table
 
 OURS, FLOOR = "bojax", "floor"
+PICTURE = "bench_growth.png"
 EVEN = 0.01  # nats: a difference of objective or score that is none
 HEADINGS = {
     "a": "Value and gradient of the objective",
@@ -20,7 +21,8 @@ HEADINGS = {
 }
 # Whom seconds are divided by: other libraries search from one start, and so does this.
 BASELINES = {"b": "bojax, one start", "e": "bojax, one start"}
-EXPLAINED = """One and the same core for everybody, in turn, warmed up; median, least and largest
+EXPLAINED = """One and the same core for everybody, in turn, warmed up (in parts that say so more
+threads); median, least and largest
 seconds, and the median of the paired ratios to bojax (of fits: to bojax from one start, as
 the others search): above 1 bojax is faster. The floor is
 LAPACK's factor, inverse and one pass over the pairs. `objective` is where a fit ended in
@@ -31,8 +33,7 @@ bojax's own objective (lower is better), `score` the log expected improvement of
 
 def section(rows: Rows) -> Section:
     """The section; of each part the last run counts."""
-    last = {row["part"]: max(r["run"] for r in rows if r["part"] == row["part"]) for row in rows}
-    rows = [row for row in rows if row["run"] == last[row["part"]]]
+    rows = _latest(rows)
     lost, tables = [], []
     for part in dict.fromkeys(row["part"] for row in rows):
         mine = [row for row in rows if row["part"] == part]
@@ -42,9 +43,12 @@ def section(rows: Rows) -> Section:
         lost += worse
         head = ["case", "who", "seconds", "ratio", "objective", "score", "evaluations",
                 "first call", "programs"]  # fmt: skip
-        tables.append(f"### {HEADINGS.get(part, part)}\n\n{table(head, lines)}\n")
+        letter, _, threads = part.partition(", ")
+        title = ", ".join(filter(None, [HEADINGS.get(letter, letter), threads]))
+        tables.append(f"### {title}\n\n{table(head, lines)}\n")
     if growth := _growth(rows):
-        tables.append(f"### Growth\n\n{table(['of', 'exponent', 'upper half', 'sizes'], growth)}\n")
+        told = table(["of", "exponent", "upper half", "sizes"], growth)
+        tables.append(f"### Growth\n\n{told}\n\n![growth](../docs/{PICTURE})\n")
     notes = dict.fromkeys(f"{r['contender']}, {r['case']}: {r['note']}" for r in rows if r["note"])
     missing = [f"Not complete:\n\n{bullets(list(notes))}\n"] if notes else []
     parts = [_provenance(rows), losses(lost), *missing, EXPLAINED, *tables]
@@ -56,7 +60,7 @@ def _part(rows: Rows) -> tuple[list[str], list[list[str]]]:
     lost, lines = [], []
     for case in dict.fromkeys(row["case"] for row in rows):
         mine = [row for row in rows if row["case"] == case]
-        chosen = BASELINES.get(mine[0]["part"], OURS)
+        chosen = BASELINES.get(mine[0]["part"].partition(", ")[0], OURS)
         own = _by_place(mine, chosen) or _by_place(mine, mine[0]["contender"])
         for name in dict.fromkeys(row["contender"] for row in mine):
             its = _by_place(mine, name)
@@ -108,23 +112,37 @@ def _known(rows: Rows, what: str) -> list[float]:
 def _growth(rows: Rows) -> list[list[str]]:
     """What grows, the exponent over all sizes and over the upper half, and the sizes."""
     lines = []
-    for part in dict.fromkeys(row["part"] for row in rows if row["part"].startswith("scaling")):
-        by_size: dict[float, list[float]] = {}
-        for row in rows:
-            if row["part"] == part and row["seconds"] != "":
-                size = float(row["case"].partition("=")[2])
-                by_size.setdefault(size, []).append(float(row["seconds"]))
-        sizes = sorted(by_size)
-        if len(sizes) < 2:
-            continue
-        middle = [statistics.median(by_size[size]) for size in sizes]
+    for name, line in growing(rows).items():
+        sizes, middle = list(line), list(line.values())
         upper = max(0, len(sizes) // 2 - 1)
         lines.append([
-            part.removeprefix("scaling").strip(" ,:") or part,
-            f"{_slope(sizes, middle):.2f}", f"{_slope(sizes[upper:], middle[upper:]):.2f}",
+            name, f"{_slope(sizes, middle):.2f}", f"{_slope(sizes[upper:], middle[upper:]):.2f}",
             ", ".join(f"{size:g}" for size in sizes),
         ])  # fmt: skip
     return lines
+
+
+def growing(rows: Rows) -> dict[str, dict[float, float]]:
+    """What grows -> size -> median seconds, sizes ascending, in the last run of each."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for row in _latest(rows):
+        if row["part"].startswith("scaling") and row["seconds"] != "":
+            name = row["part"].removeprefix("scaling").strip(" ,:") or row["part"]
+            size = float(row["case"].partition("=")[2])
+            found.setdefault(name, {}).setdefault(size, []).append(float(row["seconds"]))
+    return {
+        name: {size: statistics.median(line[size]) for size in sorted(line)}
+        for name, line in found.items()
+        if len(line) > 1
+    }
+
+
+def _latest(rows: Rows) -> Rows:
+    """Of each part the rows of its last run."""
+    last: dict[str, str] = {}
+    for row in rows:
+        last[row["part"]] = max(row["run"], last.get(row["part"], ""))
+    return [row for row in rows if row["run"] == last[row["part"]]]
 
 
 def _slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:

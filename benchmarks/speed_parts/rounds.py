@@ -185,8 +185,11 @@ def _try(case, contender, set_, round_, recorder, say, first=None):
 class Peers:
     """Processes of the foreign contenders, each started when it is first called."""
 
-    def __init__(self, say: Callable[[str], None], wanted: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, say: Callable[[str], None], wanted: Sequence[str] | None = None, threads: int = 1
+    ) -> None:
         self._say, self._wanted, self._workers = say, wanted, contextlib.ExitStack()
+        self._threads = threads
         self._open: dict[str, Worker | None] = {}
 
     def __enter__(self) -> Peers:
@@ -201,7 +204,7 @@ class Peers:
             return False
         if name not in self._open:
             try:
-                peer = foreign(ADAPTERS / f"{name}.py", threads=1, timeout=300.0)
+                peer = foreign(ADAPTERS / f"{name}.py", threads=self._threads, timeout=300.0)
                 self._open[name] = self._workers.enter_context(Worker(peer))
             except PeerError as error:
                 self._say(f"{name} is left out: {error}")

@@ -6,6 +6,7 @@ from bojax.analysis._bench_pictures import (
     rank_picture,
     regret_picture,
 )
+from bojax.analysis._growth import growth_picture
 from bojax.analysis._pictures import comparison_picture, sweep_picture
 from bojax.analysis._surrogate_pictures import (
     coverage_picture,
@@ -18,6 +19,7 @@ __all__ = [
     "comparison_picture",
     "cost_picture",
     "coverage_picture",
+    "growth_picture",
     "leave_one_out_picture",
     "rank_picture",
     "regret_picture",

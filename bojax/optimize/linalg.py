@@ -1,16 +1,18 @@
 """Dense factors for symmetric positive definite matrices, arranged for XLA on a CPU.
 
 Measured there (docs/decisions/0002): `solve_triangular(L, I)` is three times slower than
-a recursive block inverse, and `A.T @ B` three times slower than `A @ B.T`. So the inverse
+an inverse by blocks, and `A.T @ B` three times slower than `A @ B.T`. So the inverse
 factor is formed transposed, U = L^-T, and K^-1 = U U^T.
 """
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-LEAF = 64  # below this LAPACK's triangular solve wins over recursion
+LEAF = 48  # blocks up to this size are inverted by LAPACK, all of them in one call
 SPLIT = 128  # from this size on the blocks of a product are worth their compile time
 
 
@@ -20,27 +22,42 @@ def cholesky(matrix):
 
 
 def inverse_transposed(lower):
-    """U = L^-T of a lower triangular `[N, N]`, by recursive 2x2 blocks.
+    """U = L^-T of a lower triangular `[..., N, N]`, by 2x2 blocks, from small ones up.
 
-    [L11 0; L21 L22]^-T = [U11, -U11 L21^T U22; 0, U22].
+    [L11 0; L21 L22]^-T = [U11, -U11 L21^T U22; 0, U22], all pairs of a level in one batch: a
+    level is two products however many blocks it has.
     """
     n = lower.shape[-1]
-    if n <= LEAF:
-        identity = jnp.eye(n, dtype=lower.dtype)
-        inverse = jax.lax.linalg.triangular_solve(lower, identity, left_side=True, lower=True)
-        return jnp.swapaxes(inverse, -1, -2)
-    half = _half(n)
-    first = inverse_transposed(lower[..., :half, :half])
-    second = inverse_transposed(lower[..., half:, half:])
-    corner = -(first @ jnp.swapaxes(lower[..., half:, :half], -1, -2)) @ second
-    zeros = jnp.zeros_like(jnp.swapaxes(corner, -1, -2))
-    return jnp.concatenate(
-        [
+    levels = max(0, math.ceil(math.log2(n / LEAF)))
+    size = -(-n // 2**levels)
+    total = size * 2**levels
+    if total > n:  # a few rows of the identity, so that all blocks are of one size
+        more = jnp.arange(total) >= n
+        pad = [(0, 0)] * (lower.ndim - 2) + [(0, total - n)] * 2
+        lower = jnp.pad(lower, pad) + jnp.diag(more.astype(lower.dtype))
+
+    def blocks(row, column, step):
+        starts = range(0, total, step)
+        parts = [
+            lower[..., i + row : i + row + size, i + column : i + column + size] for i in starts
+        ]
+        return jnp.stack(parts, axis=-3)
+
+    small = blocks(0, 0, size)
+    identity = jnp.broadcast_to(jnp.eye(size, dtype=lower.dtype), small.shape)
+    inverse = jax.lax.linalg.triangular_solve(small, identity, left_side=True, lower=True)
+    upper = jnp.swapaxes(inverse, -1, -2)
+    while size < total:
+        first, second = upper[..., 0::2, :, :], upper[..., 1::2, :, :]
+        below = jnp.swapaxes(blocks(size, 0, 2 * size), -1, -2)
+        corner = -(first @ below) @ second
+        rows = [
             jnp.concatenate([first, corner], axis=-1),
-            jnp.concatenate([zeros, second], axis=-1),
-        ],
-        axis=-2,
-    )
+            jnp.concatenate([jnp.zeros_like(corner), second], axis=-1),
+        ]
+        upper = jnp.concatenate(rows, axis=-2)
+        size *= 2
+    return upper[..., 0, :n, :n]
 
 
 def gram_of_upper(upper):

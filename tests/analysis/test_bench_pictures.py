@@ -13,6 +13,7 @@ from bojax.analysis import (
     _bench_figures,
     calibration_picture,
     cost_picture,
+    growth_picture,
     rank_picture,
     regret_picture,
 )
@@ -268,3 +269,25 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"pip install 'bojax\[plots\]'"):
         regret_picture(RUNS)
+
+
+# ------------------------------------------------------------------ growth
+
+
+def test_growth_is_drawn_on_log_axes_with_its_exponents():
+    line = {float(n): 1e-6 * n**3 for n in (64, 512, 128)}
+    axes = growth_picture({"refit": line, "flat": {1.0: 2.0, 8.0: 2.0}}, below="n").axes[0]
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "n")
+    assert sorted(t.get_text() for t in axes.get_legend().texts) == [
+        "flat ~ size^0.0",
+        "refit ~ size^3.0",
+    ]
+    drawn, fitted = axes.lines[:2]
+    assert list(drawn.get_xdata()) == [64, 128, 512]
+    np.testing.assert_allclose(fitted.get_ydata(), drawn.get_ydata())  # an exact power
+
+
+@pytest.mark.parametrize("growth", [{}, {"a": {1.0: 1.0}}, {"a": {1.0: 1.0, 2.0: 0.0}}])
+def test_growth_needs_two_sizes_above_nothing(growth):
+    with pytest.raises(DataError, match="growth"):
+        growth_picture(growth)

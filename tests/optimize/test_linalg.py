@@ -9,7 +9,7 @@ from bojax.optimize import over_batch
 from bojax.optimize.linalg import cholesky, inverse_transposed
 
 
-@pytest.mark.parametrize("n", [1, 64, 100, 256])
+@pytest.mark.parametrize("n", [1, 48, 49, 64, 100, 203, 256])
 def test_factors_equal_numpy(n):
     a = np.random.default_rng(n).normal(size=(n, 2 * n))
     a = a @ a.T / n + np.eye(n)

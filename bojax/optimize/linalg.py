@@ -17,8 +17,13 @@ SPLIT = 128  # from this size on the blocks of a product are worth their compile
 
 
 def cholesky(matrix):
-    """Lower Cholesky factor `[..., N, N]`; NaN where the matrix is not positive definite."""
-    return jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
+    """Lower Cholesky factor `[..., N, N]`; NaN where the matrix is not positive definite.
+
+    LAPACK stores by columns. Given the transpose, which is the same matrix, the compiler lays
+    out by rows whatever the matrix was made of, like all that comes after; without it every
+    later pass over both kinds goes against the grain of one (docs/decisions/0002).
+    """
+    return jax.lax.linalg.cholesky(jnp.swapaxes(matrix, -1, -2), symmetrize_input=False)
 
 
 def inverse_transposed(lower):

@@ -26,6 +26,7 @@ LENGTH_SCALE_LOCATION = math.sqrt(2.0)
 LENGTH_SCALE_SCALE = math.sqrt(3.0)
 LENGTH_SCALE_LOW = math.log(0.025)
 LENGTH_SCALE_HIGH = math.log(1e4)  # beyond it a column is flat to the last bit of float32
+KEPT = 2048  # lines up to which the slope is kept from Gram matrix to gradient; then made again
 NO_GAP = 30.0  # log gap of columns without one: e^-60 is no distance in any precision
 
 
@@ -76,7 +77,14 @@ class Stationary(Kernel):
         """In closed form: one weight matrix W * h serves all length scales and gaps."""
         x = distance.as_features(x)
         gram, slope = self.gram_and_slope(x)
-        return gram, lambda weights: self.scale_gradient(weights * slope, x)
+
+        def pull(weights):
+            if x.coordinate.shape[0] <= KEPT:
+                return self.scale_gradient(weights * slope, x)
+            weights, own = jax.lax.optimization_barrier((weights, x))
+            return self.scale_gradient(weights * self.gram_and_slope(own)[1], own)
+
+        return gram, pull
 
     def scale_gradient(self, pairs: Any, x: Any) -> list[Any]:
         """sum_ij pairs_ij dr^2_ij / (-2 draw) by length scales and gaps, `[D]` each.

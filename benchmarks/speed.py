@@ -30,10 +30,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-ASKED = argparse.ArgumentParser(add_help=False)
-ASKED.add_argument("--threads", type=int, default=1, help="cores, and threads of everybody")
 if __name__ == "__main__":  # before anything counts the cores
-    threads = ASKED.parse_known_args()[0].threads
+    asked = argparse.ArgumentParser(add_help=False)
+    asked.add_argument("--threads", type=int, default=1)
+    threads = asked.parse_known_args()[0].threads
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
     if threads == 1:  # one thread for XLA, which the foreign processes are given, too
@@ -102,7 +102,8 @@ def exponents(rows) -> list[str]:
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], parents=[ASKED])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1, help="cores, and threads of everybody")
     parser.add_argument("--parts", default=DEFAULT, help=f"of {', '.join(PARTS)}; {DEFAULT}")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--peers", default=",".join(PEERS), help="which of these; '' for none")

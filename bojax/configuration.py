@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bojax import executables
+
 LARGEST_SINGLE = 512  # lines up to which one thread is at least as fast as two
 # Options of XLA's compiler for a CPU, each with the versions of jaxlib it was measured on;
 # an unknown option is an error there, so other versions compile as they come.
@@ -150,8 +152,21 @@ class Jitted:
         import jax
 
         leaves = jax.tree.leaves((arguments, named))
-        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-        return (self.nested if traced else self.outermost)(*arguments, **named)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self.nested(*arguments, **named)
+        if self._kept.can_be_kept and (where := executables.folder()) is not None:
+            return self._kept.call(where, arguments, named)
+        return self.outermost(*arguments, **named)
+
+    @functools.cached_property
+    def _kept(self) -> executables.Kept:
+        """Its executables on disk, where it has no setting that they do not know."""
+        static = self._settings.get("static_argnames", ())
+        names = (static,) if isinstance(static, str) else tuple(static)
+        if set(self._settings) - {"static_argnames", "compiler_options"}:
+            return executables.Kept(abs, self.outermost, (), {})  # which is never kept
+        options = {**compiler_options(), **self._settings.get("compiler_options", {})}
+        return executables.Kept(self._function, self.outermost, names, options)
 
     def trace(self, *arguments: Any, **named: Any) -> Any:
         """As `jax.jit(...).trace`."""

@@ -22,6 +22,11 @@ _HOME = {
     "Categorical": "bojax.space",
     "Boolean": "bojax.space",
     "Range": "bojax.space",
+    "Normal": "bojax.space",
+    "Linear": "bojax.space",
+    "Simplex": "bojax.space",
+    "Derived": "bojax.space",
+    "Product": "bojax.space",
     "Trial": "bojax.history",
     "Status": "bojax.history",
     "Optimizer": "bojax.optimizer",
@@ -35,6 +40,7 @@ _HOME = {
     "BojaxError": "bojax.errors",
     "SpaceError": "bojax.errors",
     "ConfigError": "bojax.errors",
+    "InfeasibleError": "bojax.errors",
     "SpaceExhausted": "bojax.errors",
     "TrialError": "bojax.errors",
     "DataError": "bojax.errors",
@@ -102,6 +108,7 @@ if TYPE_CHECKING:
         BojaxError,
         ConfigError,
         DataError,
+        InfeasibleError,
         SchedulerError,
         SpaceError,
         SpaceExhausted,
@@ -113,6 +120,19 @@ if TYPE_CHECKING:
     )
     from bojax.history import Status, Trial
     from bojax.optimizer import Optimizer, maximize, minimize
-    from bojax.space import Boolean, Categorical, Float, Int, Ordinal, Range, Space
+    from bojax.space import (
+        Boolean,
+        Categorical,
+        Derived,
+        Float,
+        Int,
+        Linear,
+        Normal,
+        Ordinal,
+        Product,
+        Range,
+        Simplex,
+        Space,
+    )
     from bojax.sweep import Sweep
     from bojax.training import ArrayData, Holdout, Task

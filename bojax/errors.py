@@ -42,6 +42,20 @@ class ConfigError(BojaxError, ValueError):
     """
 
 
+class InfeasibleError(SpaceError):
+    """No configuration that meets every constraint could be found.
+
+    Example:
+        >>> import bojax
+        >>> bojax.Space(
+        ...     {"a": bojax.Float(0, 1), "b": bojax.Float(0, 1)},
+        ...     constraints=[bojax.Linear({"a": 1, "b": 1}, at_least=3)])
+        Traceback (most recent call last):
+        ...
+        bojax.errors.InfeasibleError: no feasible configuration found in ...
+    """
+
+
 class SpaceExhausted(BojaxError, LookupError):
     """Every configuration of a finite space was suggested already.
 

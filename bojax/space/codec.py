@@ -18,6 +18,7 @@ import numpy as np
 from bojax.errors import ConfigError
 from bojax.space.parameters import Float, Int, Parameter, choice_key
 
+STICK_GRID = 2.0**30  # steps of a share of what is left: rests down to 2**-16 stay exact
 FINEST_GRID = 40  # bits; a step of 2**-40 of the range is below any tuner's resolution
 
 
@@ -57,6 +58,11 @@ def grid_count(parameter: Float | Int) -> int:
 def grid_top(parameter: Float | Int) -> float:
     """The last value of the grid, at most `high`."""
     return parameter.low + (grid_count(parameter) - 1) * step_of(parameter)
+
+
+def last_value(parameter: Float | Int) -> float:
+    """The largest value that is suggested."""
+    return grid_top(parameter) if is_gridded(parameter) else parameter.high
 
 
 def grid_between(parameter: Float | Int, low: float, high: float) -> tuple[int, int]:
@@ -132,6 +138,66 @@ def on_grid(parameter: Float | Int, unit: np.ndarray) -> np.ndarray:
     error = 8.0 * eps * max(magnitude, high - low) / (high - low)
     bits = int(np.clip(np.floor(-np.log2(error)), 1, FINEST_GRID))
     return np.round(np.clip(unit, 0.0, 1.0) * 2.0**bits) / 2.0**bits
+
+
+def on_stick_grid(unit: np.ndarray) -> np.ndarray:
+    """The nearest share of a stick's rest that survives the trip to values and back."""
+    return np.round(np.clip(unit, 0.0, 1.0) * STICK_GRID) / STICK_GRID
+
+
+def forgiven(parameter: Parameter, value: Any) -> Any:
+    """A member's value, put on its bound where only rounding is beyond: it is a difference."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return value
+    near = min(max(float(value), parameter.low), parameter.high)  # type: ignore[union-attr]
+    return near if abs(near - value) <= 1e-9 * (parameter.high - parameter.low) else value  # type: ignore[union-attr]
+
+
+def encode_sticks(
+    names: Sequence[str],
+    sticks: Any,
+    rows: np.ndarray,
+    given: np.ndarray,
+    configs: Sequence[Mapping[str, Any]],
+) -> np.ndarray:
+    """Rows `[N, D]` with the members of each Simplex as shares of what is left.
+
+    Args:
+        names, sticks: of the space.
+        given: `[N, D]` bool, which columns a configuration has.
+        configs: the N configurations, whose natural values count.
+
+    Raises:
+        ConfigError: some members of a group without the others, or another sum.
+    """
+    rows = rows.copy()
+    for end in np.flatnonzero(sticks.last):
+        columns = [*np.flatnonzero(sticks.before[end]), end]
+        group = [names[c] for c in columns]
+        for i in np.flatnonzero(given[:, columns].any(axis=1)):
+            if not given[i, columns].all():
+                lacking = names[columns[int(np.argmin(given[i, columns]))]]
+                raise ConfigError(
+                    f"{lacking}: missing; the Simplex of {', '.join(group)} needs all of them."
+                )
+            amount = np.array([float(configs[i][name]) for name in group]) - sticks.low[columns]
+            total, span = amount.sum(), sticks.span[end]
+            if abs(total - span) > 1e-6 * span:
+                whole = span + sticks.low[columns].sum()
+                raise ConfigError(
+                    f"{group[0]}: {' + '.join(group)} is {total - span + whole:g} and must be "
+                    f"{whole:g}."
+                )
+            # What is left before each piece, summed from the small end: exact where it counts.
+            amount = np.maximum(amount, 0.0)
+            rest = np.cumsum(amount[::-1])[::-1]
+            share = np.where(rest > 0, amount / np.where(rest > 0, rest, 1.0), 0.0)[:-1]
+            power = sticks.power[columns[:-1]]
+            with np.errstate(divide="ignore"):
+                unit = -np.expm1(np.log1p(-np.minimum(share, 1.0)) / power)
+            rows[i, columns[:-1]] = on_stick_grid(unit)
+            rows[i, end] = 0.5
+    return rows
 
 
 def encode_choices(name: str, choices: Sequence[Any], values: Sequence[Any]) -> np.ndarray:

@@ -69,7 +69,7 @@ def clauses_of(
                 f"got {alternative!r}."
             )
         entries = [
-            _literals(name, parent, wanted, earlier, later)
+            literals_of(name, parent, wanted, earlier, later)
             for parent, wanted in alternative.items()
         ]
         # Values of an integer parent that are no interval become alternatives of their own.
@@ -77,7 +77,7 @@ def clauses_of(
     return clauses
 
 
-def _literals(name, parent, wanted, earlier, later) -> list[Literal]:
+def literals_of(name, parent, wanted, earlier, later, said="when") -> list[Literal]:
     """Alternatives of one entry (several only for scattered integers)."""
     if parent == name or parent in later:
         raise SpaceError(
@@ -89,62 +89,60 @@ def _literals(name, parent, wanted, earlier, later) -> list[Literal]:
     column = list(earlier).index(parent)
     of = earlier[parent]
     if isinstance(of, (Categorical, Ordinal, Boolean)):
-        return [_choice_literal(name, parent, column, of, wanted)]
-    return _numeric_literals(name, parent, column, of, wanted)
+        return [_choice_literal(f"{name}: {said}", parent, column, of, wanted)]
+    return _numeric_literals(f"{name}: {said}", parent, column, of, wanted)
 
 
-def _choice_literal(name, parent, column, of, wanted) -> Literal:
+def _choice_literal(what, parent, column, of, wanted) -> Literal:
     codes = {choice_key(choice): code for code, choice in enumerate(of.choices)}
     if isinstance(wanted, Range):
         raise SpaceError(
-            f"{name}: when gives a Range for {parent!r}, which has choices; "
+            f"{what} gives a Range for {parent!r}, which has choices; "
             f"list some of {list(of.choices)!r}."
         )
     # A list is several choices, unless the list itself is a choice.
     listed = isinstance(wanted, (list, tuple, set, frozenset)) and choice_key(wanted) not in codes
     values = list(wanted) if listed else [wanted]
     if not values:
-        raise SpaceError(f"{name}: when gives no value for {parent!r}, so it could never exist.")
+        raise SpaceError(f"{what} gives no value for {parent!r}, so it could never exist.")
     for value in values:
         if choice_key(value) not in codes:
             raise SpaceError(
-                f"{name}: when asks for {parent}={value!r}, which is no choice of it; "
+                f"{what} asks for {parent}={value!r}, which is no choice of it; "
                 f"expected one of {list(of.choices)!r}."
             )
     return Literal(column, choices=tuple(sorted({codes[choice_key(v)] for v in values})))
 
 
-def _numeric_literals(name, parent, column, of: Float | Int, wanted) -> list[Literal]:
+def _numeric_literals(what, parent, column, of: Float | Int, wanted) -> list[Literal]:
     if isinstance(wanted, Range):
         ranges = [(wanted.low, wanted.high)]
     elif isinstance(of, Int):
         values = sorted(set(wanted)) if isinstance(wanted, (list, tuple, set)) else [wanted]
         for value in values:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise SpaceError(
-                    f"{name}: when asks for {parent}={value!r}; give integers or a Range."
-                )
+                raise SpaceError(f"{what} asks for {parent}={value!r}; give integers or a Range.")
         ranges = [(value, value) for value in values]
     else:
         raise SpaceError(
-            f"{name}: when gives {wanted!r} for the real parameter {parent!r}; "
+            f"{what} gives {wanted!r} for the real parameter {parent!r}; "
             "give bojax.Range(low, high)."
         )
     for low, high in ranges:
         if high < of.low or low > of.high:
             raise SpaceError(
-                f"{name}: when asks for {parent} in {low}..{high}, outside its own range "
+                f"{what} asks for {parent} in {low}..{high}, outside its own range "
                 f"{of.low}..{of.high}; it could never exist."
             )
         if codec.is_gridded(of):
             first, last = codec.grid_between(of, low, high)
             if first > last:
                 raise SpaceError(
-                    f"{name}: when asks for {parent} in {low}..{high}, where its grid "
+                    f"{what} asks for {parent} in {low}..{high}, where its grid "
                     f"{of.low} + k * {of.step} has no value; it could never exist."
                 )
     if not ranges:
-        raise SpaceError(f"{name}: when gives no value for {parent!r}, so it could never exist.")
+        raise SpaceError(f"{what} gives no value for {parent!r}, so it could never exist.")
     return [Literal(column, low=low, high=high) for low, high in _joined(ranges, of)]
 
 

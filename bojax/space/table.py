@@ -20,11 +20,15 @@ import numpy as np
 
 from bojax.errors import SpaceError
 from bojax.pytrees import pytree
+from bojax.space import rules as _rules
+from bojax.space.rules import Pool, Prior, Rules, Sticks
 
 # Size classes: few enough that programs are shared, fine enough that padding is cheap.
 COLUMNS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 CHOICES = (8, 32, 128)
 CLAUSES = (1, 4, 8)
+CONSTRAINTS = (1, 4, 8, 32, 128)  # of one sort
+MEMBERS = (16, 64, 256, 1024, 4096, 16384)  # of a pool
 
 # kind of a column
 UNUSED, REAL, INTEGER, ORDINAL, CATEGORY = range(5)
@@ -82,6 +86,8 @@ class SpaceTable:
         default: `[D]` row value at which an inactive column is parked.
         clauses: see :class:`Clauses`.
         depth: int32 scalar, the longest chain of conditions; 0 without any.
+        rules, sticks, prior, pool: see :mod:`bojax.space.rules`; None where the space has
+            none, so that programs of plain spaces hold nothing of them.
 
     Example:
         >>> import bojax
@@ -99,6 +105,10 @@ class SpaceTable:
     default: Any
     clauses: Clauses
     depth: Any
+    rules: Rules | None = None
+    sticks: Sticks | None = None
+    prior: Prior | None = None
+    pool: Pool | None = None
 
     @property
     def columns(self) -> int:
@@ -207,12 +217,7 @@ def active(table: SpaceTable, rows, xp=jnp):
     reached after `depth` sweeps; a space without conditions takes none.
     """
     literals = table.clauses
-    value = xp.take(rows, literals.column, axis=-1)  # [..., D, A, L]
-    inside = (value >= literals.low) & (value <= literals.high)
-    code = xp.take(choice_code(table, rows, xp), literals.column, axis=-1)
-    k = literals.choices.shape[-1]
-    listed = xp.any(literals.choices & (code[..., None] == xp.arange(k, dtype=xp.int32)), axis=-1)
-    holds = inside | listed
+    holds = _rules.matches(literals, rows, choice_code(table, rows, xp), None, xp)
     conditional = xp.any(literals.used, axis=(-1, -2))
     clause_used = xp.any(literals.used, axis=-1)
 
@@ -230,8 +235,15 @@ def active(table: SpaceTable, rows, xp=jnp):
 
 
 def canonical(table: SpaceTable, rows, xp=jnp):
-    """The row that stands for its configuration: snapped, inactive columns parked."""
+    """The row that stands for its configuration: snapped, inactive columns parked.
+
+    In a space that is a pool it is the member next to the row.
+    """
+    if table.pool is not None:
+        return member(table, rows, xp=xp)
     snapped = snap(table, rows, xp)
+    if table.sticks is not None:
+        snapped = _rules.parked(table.sticks, snapped, xp)
     return xp.where(active(table, snapped, xp) & table.used, snapped, table.default)
 
 
@@ -247,7 +259,15 @@ def features(table: SpaceTable, rows, xp=jnp) -> Features:
 
 
 def from_unit(table: SpaceTable, unit, xp=jnp):
-    """Points of the unit cube as rows, not yet canonical: a category takes equal shares."""
+    """Points of the unit cube as rows, not yet canonical: a category takes equal shares.
+
+    So do the members of a pool, of which the first coordinate picks one.
+    """
+    if table.pool is not None:
+        total = table.pool.count.astype(unit.dtype)
+        index = xp.clip(xp.floor(unit[..., 0] * total), 0.0, total - 1.0).astype(xp.int32)
+        budget = table.role == FIDELITY
+        return xp.where(budget, unit, xp.take(table.pool.rows, index, axis=0).astype(unit.dtype))
     count = xp.maximum(table.cardinality, 1).astype(unit.dtype)
     code = xp.clip(xp.floor(unit * count), 0.0, count - 1.0)
     return xp.where(table.kind == CATEGORY, code, unit)
@@ -272,8 +292,10 @@ def same_configuration(table: SpaceTable, a, b):
 def cells(table: SpaceTable, xp=jnp):
     """How many configurations a finite space has, conditions ignored; inf if a column is real.
 
-    The product over the parameter columns, as a float.
+    The product over the parameter columns, as a float; of a pool, its members.
     """
+    if table.pool is not None:
+        return xp.asarray(table.pool.count).astype(table.low.dtype)
     chosen = table.used & (table.role == PARAMETER)
     choices = xp.maximum(table.cardinality, 1).astype(table.low.dtype)
     counts = xp.where(table.kind == REAL, xp.inf, choices)
@@ -289,6 +311,9 @@ def enumerate_rows(table: SpaceTable, indices, xp=jnp):
     Args:
         indices: `[...]` integers (as floats or ints); taken modulo the number of cells.
     """
+    if table.pool is not None:
+        at = xp.mod(xp.asarray(indices).astype(xp.int32), table.pool.count)
+        return xp.take(table.pool.rows, at, axis=0)
     chosen = table.used & (table.role == PARAMETER) & (table.kind != REAL)
     radix = xp.where(chosen, xp.maximum(table.cardinality, 1), 1).astype(xp.int32)
     # How many cells the columns to the right have; beyond int32 there is nothing to list.
@@ -356,7 +381,113 @@ def with_given(table: SpaceTable, rows, given, xp=jnp):
         rows: `[..., D]`.
         given: `[..., D]`, NaN where nothing is fixed.
 
-    A fidelity that is not given is the largest.
+    A fidelity that is not given is the largest. In a pool, members that have what is given
+    come before nearer ones.
     """
     filled = xp.where(table.role == FIDELITY, 1.0, rows)
-    return canonical(table, xp.where(xp.isnan(given), filled, given), xp)
+    filled = xp.where(xp.isnan(given), filled, given)
+    if table.pool is not None:
+        return member(table, filled, xp.where(xp.isnan(given), 1.0, 1e6), xp)
+    return canonical(table, filled, xp)
+
+
+# --------------------------------------------------------------- what restricts and weighs
+
+
+def member(table: SpaceTable, rows, weight=None, xp=jnp):
+    """The pool's member next to each row, with the row's own budget, `[..., D]`.
+
+    Args:
+        weight: `[..., D]` of the columns' squared differences, 1 by default.
+    """
+    chosen = (table.used & (table.role != FIDELITY)).astype(rows.dtype)
+    weight = xp.broadcast_to(chosen if weight is None else weight * chosen, rows.shape)
+    at = _rules.nearest(table.pool, rows, table.kind == CATEGORY, weight, xp)
+    found = xp.take(table.pool.rows, at, axis=0).astype(rows.dtype)
+    return xp.where(table.role == FIDELITY, snap(table, rows, xp), found)
+
+
+def natural(table: SpaceTable, rows, xp=jnp):
+    """Values of the columns in natural units, `[..., D]`; the code of a choice.
+
+    Args:
+        rows: `[..., D]` canonical. Reals carry a slope; the grids of the others do not.
+
+    Example:
+        >>> import numpy as np
+        >>> import bojax
+        >>> space = bojax.Space({"x": bojax.Float(1e-2, 1, log=True), "n": bojax.Int(1, 8)})
+        >>> row = space.encode({"x": 0.1, "n": 3})
+        >>> bojax.space.table.natural(space.table, row, np)[:2].round(9).tolist()
+        [0.1, 3.0]
+    """
+    first, last, low, high = _cells(table, xp)
+    value = low + rows * xp.where(high > low, high - low, 1.0)
+    value = xp.where(table.log, xp.exp(xp.where(table.log, value, 0.0)), value)
+    step = xp.where(table.step > 0, table.step, 1.0)
+    index = xp.clip(xp.round((value - first) / step), 0.0, xp.round((last - first) / step))
+    value = xp.where(table.kind == INTEGER, first + index * step, value)
+    code = choice_code(table, rows, xp)
+    if table.rules is None:
+        listed = code.astype(value.dtype)
+    else:
+        k = table.rules.number.shape[-1]
+        hit = code[..., None] == xp.arange(k, dtype=xp.int32)
+        listed = xp.sum(xp.where(hit, table.rules.number, 0.0), axis=-1)
+    value = xp.where(table.kind >= ORDINAL, listed, value)
+    if table.sticks is not None:
+        value = xp.where(table.sticks.member, _rules.pieces(table.sticks, rows, xp), value)
+    return value
+
+
+def excess(table: SpaceTable, rows, xp=jnp, *, inside: bool = False):
+    """By how much canonical rows break each rule, `[..., rules]`; at most 0 where one holds.
+
+    Only for tables with rules.
+    """
+    present = active(table, rows, xp) & table.used
+    if table.sticks is not None:
+        present = present | table.sticks.last
+    value, code = natural(table, rows, xp), choice_code(table, rows, xp)
+    return _rules.excess(table.rules, rows, value, code, present, inside=inside, xp=xp)
+
+
+def feasible(table: SpaceTable, rows, xp=jnp, *, inside: bool = False):
+    """Which canonical rows break no constraint, `[...]` bool.
+
+    Args:
+        inside: by a hair stricter at the boundaries of real columns, so that rounding a
+            row to its grid does not put it outside: for rows that will be suggested.
+
+    Example:
+        >>> import numpy as np
+        >>> import bojax
+        >>> space = bojax.Space(
+        ...     {"a": bojax.Float(0, 1), "b": bojax.Float(0, 1)},
+        ...     constraints=[bojax.Linear({"a": 1, "b": 1}, at_most=1)])
+        >>> rows = space.encode([{"a": 0.2, "b": 0.7}, {"a": 0.4, "b": 0.7}])
+        >>> bojax.space.table.feasible(space.table, rows, np).tolist()
+        [True, False]
+    """
+    if table.rules is None:
+        return xp.ones(rows.shape[:-1], bool)
+    return xp.all(excess(table, rows, xp, inside=inside) <= 0.0, axis=-1)
+
+
+def log_prior(table: SpaceTable, rows, xp=jnp):
+    """Log of the user's belief that the optimum is at canonical rows, `[...]`.
+
+    Relative to the uniform belief, so 0 in a space without priors and where they are flat.
+    Columns that do not exist for a row say nothing.
+    """
+    if table.prior is None:
+        return xp.zeros(rows.shape[:-1], rows.dtype)
+    density = _rules.log_density(table.prior, rows, choice_code(table, rows, xp), xp)
+    return xp.sum(xp.where(active(table, rows, xp) & table.used, density, 0.0), axis=-1)
+
+
+def from_prior(table: SpaceTable, unit, xp=jnp):
+    """As :func:`from_unit`, with the columns distributed as the user's beliefs."""
+    if table.prior is None:
+        return from_unit(table, unit, xp)
+    return from_unit(table, _rules.believed(table.prior, unit, table.cardinality, xp), xp)

@@ -28,7 +28,7 @@ from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
-from bojax.strategies._pool import candidate_pool
+from bojax.strategies._pool import local_candidates, wide_candidates
 from bojax.strategies._sobol import Sobol
 from bojax.strategies.protocol import Info, Sizes
 from bojax.surrogates import GP, Data, Fantasies, Starts
@@ -160,25 +160,44 @@ class GPStrategy:
         score = LogEI()
         taken = protocol.taken_by(history, q)
         shift = protocol.shift_of(key, d)
+        lines, size = n + q, self.candidates + self.local
+        # What all rows of a batch can share: the observed rows at the budget asked for, and the
+        # wide candidates; each further point moves their predictions by one new column.
+        alike = jnp.all((given == given[:1]) | (jnp.isnan(given) & jnp.isnan(given[:1])))
+        start = start.watching(lines + self.candidates)
+        wide = jnp.zeros((self.candidates, d), dtype)
 
         def one(i, carry):
-            fantasy, rows, raw, valid, taken = carry
+            fantasy, wide, rows, raw, valid, taken = carry
             own = jax.random.fold_in(key, state.asked + i)
             keys = jax.random.split(own, 5)
             at = jax.lax.dynamic_index_in_dim(given, i, keepdims=False)
+
+            def fresh(fantasy, _):
+                wide = wide_candidates(keys, table, at, state.asked, shift, self.candidates, size)
+                targets = self.targets(fantasy, table, at)
+                return fantasy.watch(jnp.concatenate([targets, wide])), wide
+
+            fantasy, wide = jax.lax.cond(
+                (i == 0) | ~alike, fresh, lambda *kept: kept, fantasy, wide
+            )
+            means, variances = fantasy.seen()
             known = fantasy.posterior.mask
-            means, _ = fantasy.mean_and_variance(self.targets(fantasy, table, at))
-            incumbents = jnp.min(jnp.where(known[:, None], means, jnp.inf), axis=0)
-            average = jnp.where(known, jnp.mean(means, axis=1), jnp.inf)
+            incumbents = jnp.min(jnp.where(known[:, None], means[:lines], jnp.inf), axis=0)
+            average = jnp.where(known, jnp.mean(means[:lines], axis=1), jnp.inf)
             leader = fantasy.posterior.features.coordinate[jnp.argmin(average)]
 
             def height(candidates):
                 return score((fantasy,), candidates[:, None, :], incumbents)
 
-            pool = candidate_pool(
-                keys, table, leader, at, state.asked + i, shift,
-                candidates=self.candidates, local=self.local,
-            )  # fmt: skip
+            near = local_candidates(keys, table, leader, at, state.asked, self.local, size)
+            near_means, near_variances = fantasy.mean_and_variance(near)
+            heights = score.of_moments(
+                jnp.concatenate([means[lines:], near_means]),
+                jnp.concatenate([variances[lines:], near_variances]),
+                incumbents,
+            )
+            pool = jnp.concatenate([wide, near])
             found = maximize(
                 height,
                 table,
@@ -188,6 +207,7 @@ class GPStrategy:
                 taken.rows,
                 taken.mask,
                 lanes=self.lanes,
+                heights=heights,
             )
             line = n + i
             fantasy = jax.lax.cond(
@@ -201,6 +221,7 @@ class GPStrategy:
             )
             return (
                 fantasy,
+                wide,
                 rows.at[i].set(found.row),
                 raw.at[i].set(found.raw),
                 valid.at[i].set(found.valid),
@@ -208,8 +229,8 @@ class GPStrategy:
             )
 
         zeros = jnp.zeros((q, d), dtype)
-        carry = (start, zeros, zeros, jnp.zeros(q, bool), taken)
-        _, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, carry)
+        carry = (start, wide, zeros, zeros, jnp.zeros(q, bool), taken)
+        _, _, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, carry)
         info = Info(jnp.zeros((q, TAGS), jnp.int32), raw, valid)
         return state._replace(asked=state.asked + wanted), rows, info
 

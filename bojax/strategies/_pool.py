@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from bojax.optimize import normals, uniforms
 from bojax.optimize import sobol as sobol_points
+from bojax.optimize.walk import made_feasible
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
@@ -19,17 +20,32 @@ LOCAL_SPREAD = (0.01, 0.2)
 def candidate_pool(
     keys, table: SpaceTable, leader, given, number, shift, *, candidates: int, local: int
 ):
-    """Candidates of one suggestion, `[candidates + local, D]` canonical.
+    """Candidates of one suggestion, `[candidates + local, D]` canonical: wide, then local ones."""
+    wide = wide_candidates(keys, table, given, number, shift, candidates, candidates + local)
+    near = local_candidates(keys, table, leader, given, number, local, candidates + local)
+    return jnp.concatenate([wide, near])
 
-    Sobol points under a digital shift of the suggestion's own, and the incumbent
-    perturbed in some of its columns. A finite space with no more cells than that is
-    enumerated instead.
+
+def wide_candidates(keys, table: SpaceTable, given, number, shift, count: int, size: int):
+    """Sobol points under a digital shift of their own, `[count, D]` canonical.
+
+    A finite space with no more cells than `size` is listed instead, from its beginning.
+    """
+    d = given.shape[0]
+    own_shift = shift ^ jax.random.bits(keys[0], (d,), jnp.uint32)
+    wide = sobol_points(0, count, d, own_shift).astype(given.dtype)
+    rows = _listed(table, tables.from_unit(table, wide), number, 0, size)
+    return made_feasible(table, keys[3], tables.with_given(table, rows, given), given)
+
+
+def local_candidates(keys, table: SpaceTable, leader, given, number, count: int, size: int):
+    """The incumbent perturbed in some of its columns, `[count, D]` canonical.
+
+    A finite space with no more cells than `size` is listed instead, up to its end.
     """
     d, dtype = leader.shape[0], leader.dtype
-    own_shift = shift ^ jax.random.bits(keys[0], (d,), jnp.uint32)
-    wide = sobol_points(0, candidates, d, own_shift).astype(dtype)
-    noise = normals(keys[1], (local, d), dtype)
-    draws = uniforms(keys[2], (local, d + 2), dtype)
+    noise = normals(keys[1], (count, d), dtype)
+    draws = uniforms(keys[2], (count, d + 2), dtype)
     low, high = map(math.log, LOCAL_SPREAD)
     spread = jnp.exp(low + (high - low) * draws[:, :1])
     used = jnp.maximum(jnp.sum(table.used, dtype=jnp.int32).astype(dtype), 1.0)
@@ -40,13 +56,19 @@ def candidate_pool(
     # The column of the least draw moves in any case: a copy of the incumbent is no candidate.
     least = jnp.min(jnp.where(table.used, draws[:, 2:], 1.0), axis=1, keepdims=True)
     moves = (draws[:, 2:] < share) | (draws[:, 2:] == least)
-    moved = jnp.where(moves, near, leader)
-    pool = jnp.concatenate([tables.from_unit(table, wide), moved])
-    size = pool.shape[0]
+    rows = _listed(table, jnp.where(moves, near, leader), number, size - count, size)
+    rows = tables.with_given(table, rows, given)
+    if table.rules is None:
+        return rows
+    own = jax.random.fold_in(keys[3], 1)
+    return made_feasible(table, own, rows, given, tables.with_given(table, leader, given))
+
+
+def _listed(table: SpaceTable, rows, number, first: int, size: int):
+    """The rows, or cells of a space that has no more than `size`, from the `first` on."""
     cells = tables.cells(table)
-    # A turn of the list for each suggestion, so that ties do not always fall alike.
-    index = jnp.arange(size, dtype=jnp.int32) + jnp.mod(number, 2**20)
+    # A turn of the list for each number, so that ties do not always fall alike.
+    index = first + jnp.arange(rows.shape[0], dtype=jnp.int32) + jnp.mod(number, 2**20)
     bounded = jnp.where(cells <= size, cells, 1.0).astype(jnp.int32)
-    listed = tables.enumerate_rows(table, jnp.mod(index, bounded))
-    pool = jnp.where(cells <= size, listed.astype(dtype), pool)
-    return tables.with_given(table, pool, given)
+    cell = tables.enumerate_rows(table, jnp.mod(index, bounded))
+    return jnp.where(cells <= size, cell.astype(rows.dtype), rows)

@@ -311,3 +311,27 @@ def test_paths_need_a_spectral_density():
         posterior = replace(posterior_of(), kernel=kernel)
     with pytest.raises(ValueError, match=r"paths: .*RationalQuadratic.*\.sample"):
         posterior.paths(KEY, 3)
+
+
+def test_watched_rows_follow_what_is_appended():
+    """As predicting anew after each point, lines that were appended among the rows."""
+    rng = np.random.default_rng(3)
+    rows = rng.random((6, 2))
+    posterior, _ = bojax.surrogates.gp().fit(
+        jax.random.key(0), Data(rows, np.sin(5 * rows[:, 0]) + rows[:, 1])
+    )
+    elsewhere = rng.random((5, posterior.features.coordinate.shape[1]))
+    with jax.enable_x64(True):
+        t = posterior.upper.shape[0]
+        whitened = jnp.broadcast_to(posterior.whitened[:, None], (t, 3))
+        fantasies = posterior.with_room(whitened, 2).watching(t + 2 + 5)
+        lines = fantasies.posterior.features.coordinate
+        fantasies = fantasies.watch(jnp.concatenate([lines, elsewhere]))
+        for i in range(2):
+            draw = jnp.asarray(rng.normal(size=3))
+            fantasies = fantasies.append(t + i, jnp.asarray(rng.random(lines.shape[1])), draw)
+        lines = fantasies.posterior.features.coordinate
+        mean, variance = fantasies.seen()
+        again = fantasies.mean_and_variance(jnp.concatenate([lines, elsewhere]))
+    np.testing.assert_allclose(mean, again[0], rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(variance, again[1], rtol=1e-9, atol=1e-10)

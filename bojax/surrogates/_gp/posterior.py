@@ -190,12 +190,43 @@ class Posterior:
 
 @pytree
 @dataclass(frozen=True)
+class Watched:
+    """Rows whose predictions are kept while points are appended, O(T) a row and point.
+
+    Attributes:
+        features: of W rows, the first T those of the lines.
+        weights: `[W, T]`, w = k(rows, X) U.
+        prior: `[W]`, k(x, x).
+    """
+
+    features: Features
+    weights: Any
+    prior: Any
+
+    def append(self, index, new: Features, left, pivot, posterior: Posterior) -> Watched:
+        """With a point in line `index` of `posterior`, as it was before: see `Fantasies.append`.
+
+        The new column of U is (-U l / p, 1 / p), so that of w = k U is (k(x, x_new) - w l) / p.
+        The line itself is watched from now on.
+        """
+        cross = posterior.kernel.gram(self.features, new)[:, 0]
+        column = (cross - self.weights @ left) / pivot
+        prior = posterior.kernel.diagonal(new)[0]
+        own = left.at[index].set((prior - jnp.sum(left**2)) / pivot)
+        weights = self.weights.at[:, index].set(column).at[index].set(own)
+        features = _with_line(self.features, index, new)
+        return Watched(features, weights, self.prior.at[index].set(prior))
+
+
+@pytree
+@dataclass(frozen=True)
 class Fantasies:
     """A posterior with room for more points and S whitened columns, one a fantasy.
 
     Attributes:
         posterior: factors of T lines, room included.
         whitened: `[T, S]`.
+        watched: rows whose predictions are kept, or None.
 
     Example:
         >>> import jax, jax.numpy as jnp, numpy as np
@@ -211,6 +242,29 @@ class Fantasies:
 
     posterior: Posterior
     whitened: Any
+    watched: Watched | None = None
+
+    def watching(self, count: int) -> Fantasies:
+        """Room to watch `count` rows, none so far."""
+        lines = self.posterior.features
+        t, d = lines.coordinate.shape
+        zeros = jnp.zeros((count, d), lines.coordinate.dtype)
+        features = Features(zeros, jnp.zeros((count, d), lines.active.dtype), lines.kind)
+        weights = jnp.zeros((count, t), zeros.dtype)
+        return replace(self, watched=Watched(features, weights, weights[:, 0]))
+
+    def watch(self, rows) -> Fantasies:
+        """Keep predictions at `[W, D]` rows, the first T of them the lines' own; O(T^2) a row."""
+        new = features_of(self.posterior.table, rows)
+        kept = Watched(new, _weights(self.posterior, new), self.posterior.kernel.diagonal(new))
+        return replace(self, watched=kept)
+
+    def seen(self):
+        """Mean `[W, S]` and variance `[W]` at the watched rows, as `mean_and_variance`."""
+        kept = self.watched
+        mean = self.posterior.mean + kept.weights @ self.whitened
+        variance = kept.prior - jnp.sum(kept.weights**2, axis=-1)
+        return mean, jnp.maximum(variance, SMALLEST_VARIANCE)
 
     def mean_and_variance(self, rows):
         """Standardised mean `[N, S]` and variance `[N]` at `[N, D]` rows."""
@@ -232,13 +286,16 @@ class Fantasies:
         The new row of L is (l, p) with l = U'k, p^2 = k(x, x) + noise - l'l; the new column
         of U is (-U l / p, 1 / p).
         """
+        left, pivot = self.pivot(features_of(self.posterior.table, row[None]))
+        return -(self.upper @ left) / pivot, pivot
+
+    def pivot(self, new: Features):
+        """`(l, p)` of one new row: what it adds to L."""
         old = self.posterior
-        new = features_of(old.table, row[None])
         weights = _weights(old, new)[0]
         left = old.kernel.diagonal(new)[0] + old.noise - jnp.sum(weights**2)
         least = jnp.finfo(weights.dtype).eps * weights.shape[0]
-        pivot = jnp.sqrt(jnp.maximum(left, least))
-        return -(old.upper @ weights) / pivot, pivot
+        return weights, jnp.sqrt(jnp.maximum(left, least))
 
     def append(self, index, row, draw) -> Fantasies:
         """A new point in line `index`, which must be masked out so far.
@@ -250,20 +307,32 @@ class Fantasies:
                 of `(mean[S], pivot)` that returns them.
         """
         old = self.posterior
-        column, pivot = self.column(row)
-        if callable(draw):
-            mean, _ = self.mean_and_variance(row[None])
-            draw = draw(mean[0], pivot)
         new = features_of(old.table, row[None])
-        features = Features(
-            old.features.coordinate.at[index].set(new.coordinate[0]),
-            old.features.active.at[index].set(new.active[0]),
-            old.features.kind,
-        )
+        left, pivot = self.pivot(new)
+        if callable(draw):
+            draw = draw((old.mean + left @ self.whitened), pivot)
+        column = -(old.upper @ left) / pivot
         upper = old.upper.at[:, index].set(column.at[index].set(1.0 / pivot))
-        mask, noise = old.mask.at[index].set(True), old.line_noise.at[index].set(old.noise)
-        posterior = replace(old, features=features, mask=mask, line_noise=noise, upper=upper)
-        return Fantasies(posterior, self.whitened.at[index].set(draw))
+        posterior = replace(
+            old,
+            features=_with_line(old.features, index, new),
+            mask=old.mask.at[index].set(True),
+            line_noise=old.line_noise.at[index].set(old.noise),
+            upper=upper,
+        )
+        kept = self.watched
+        if kept is not None:
+            kept = kept.append(index, new, left, pivot, old)
+        return Fantasies(posterior, self.whitened.at[index].set(draw), kept)
+
+
+def _with_line(features: Features, index, new: Features) -> Features:
+    """Features whose line `index` is the one of `new`."""
+    return Features(
+        features.coordinate.at[index].set(new.coordinate[0]),
+        features.active.at[index].set(new.active[0]),
+        features.kind,
+    )
 
 
 def _weights(posterior: Posterior, new: Features):

@@ -16,7 +16,7 @@ import numpy as np
 from bojax.errors import ConfigError, SpaceExhausted, TrialError
 from bojax.history import Status, Trial, from_json, to_json
 from bojax.space import Space
-from bojax.strategies import Sizes, by_name, from_description, to_description
+from bojax.strategies import Explanation, Sizes, by_name, from_description, to_description
 from bojax.strategies.session import Session
 
 FORMAT = "bojax-optimizer"
@@ -85,6 +85,7 @@ class Optimizer:
         *,
         fidelity: float | None = None,
         context: Mapping[str, Any] | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> Any:
         """The next trial, or a list of `q` of them.
 
@@ -93,12 +94,15 @@ class Optimizer:
                 trial of it knows of the others and of all that are pending.
             fidelity: budget to ask for, if the space has a fidelity; its largest by default.
             context: values of the space's context parameters.
+            fixed: values of parameters that are not to be chosen this time.
 
         Returns:
             A :class:`Trial`, or a list. When a finite space runs out the list is shorter.
 
         Raises:
             ValueError: `q` below 1.
+            ConfigError: a value that its parameter cannot take, or a name that has none.
+            InfeasibleError: no feasible configuration has what is given and fixed.
             SpaceExhausted: every configuration of a finite space was suggested.
 
         Example:
@@ -109,7 +113,7 @@ class Optimizer:
         """
         if q is not None and (isinstance(q, bool) or not isinstance(q, (int, np.integer)) or q < 1):
             raise ValueError(f"ask: q must be an integer of at least 1, got {q!r}.")
-        given = self._given(fidelity, context)
+        given = self._given(fidelity, context, fixed)
         found = self._session.ask(1 if q is None else int(q), given)
         if not found:
             raise SpaceExhausted(
@@ -208,6 +212,48 @@ class Optimizer:
             raise TrialError("best: no trial has a value yet; tell one first.")
         return self._trials[min(ranked)[2]]
 
+    def explain(self, trial: Any) -> Explanation:
+        """Why a trial was suggested: what the model of the trials before it says of it.
+
+        Args:
+            trial: a :class:`Trial` or its id.
+
+        Returns:
+            :class:`bojax.strategies.Explanation`, which prints as a sentence.
+
+        Raises:
+            TrialError: an unknown id.
+            ValueError: a strategy without a model, or a trial of the initial design.
+
+        Example:
+            >>> import bojax
+            >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, strategy="random")
+            >>> optimizer.explain(optimizer.ask())
+            Traceback (most recent call last):
+            ValueError: explain: the strategy Random has no model that would say why.
+        """
+        known = self._trials[self._known(trial)]
+        asked = getattr(self.strategy, "explain_on_host", None)
+        if asked is None:
+            name = type(self.strategy).__name__
+            raise ValueError(f"explain: the strategy {name} has no model that would say why.")
+        session = self._session
+        history = session.lines_in_order()
+        told = asked(session.state, history, session.bits, known.row, known.id)
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        columns = [self.space.names.index(name) for name in known.config]
+        drivers = {self.space.names[k]: float(told.drivers[k]) for k in columns}
+        return Explanation(
+            known.id,
+            sign * float(told.mean),
+            float(told.deviation),
+            sign * float(told.incumbent),
+            float(told.log_ei),
+            int(history.trial[told.line]),
+            float(told.similarity),
+            dict(sorted(drivers.items(), key=lambda item: -item[1])),
+        )
+
     @property
     def trials(self) -> list[Trial]:
         """All trials, in the order of their ids."""
@@ -254,6 +300,7 @@ class Optimizer:
         *,
         strategy: Any = None,
         callbacks: Sequence[Callable[[str, Trial], None]] = (),
+        functions: Mapping[str, Callable] | None = None,
     ) -> Optimizer:
         """The optimizer that :meth:`save` wrote; it continues the same run, to the bit.
 
@@ -261,6 +308,8 @@ class Optimizer:
             path: the file.
             strategy: needed only if it was no strategy of this package.
             callbacks: as for the constructor; they are not saved.
+            functions: name -> function, for constraints and derived parameters of the space
+                that are code: it is stored by name.
 
         Raises:
             ConfigError: the file is not readable as such, or written by a newer version.
@@ -277,7 +326,7 @@ class Optimizer:
                 f"{VERSION}; upgrade bojax."
             )
         optimizer = cls(
-            Space.from_json(body["space"]),
+            Space.from_json(body["space"], functions),
             strategy=from_description(body["strategy"]) if strategy is None else strategy,
             seed=body["seed"],
             direction=body["direction"],
@@ -290,17 +339,20 @@ class Optimizer:
 
     # ------------------------------------------------------------------ private
 
-    def _given(self, fidelity, context) -> np.ndarray | None:
-        if fidelity is None and not context:
+    def _given(self, fidelity, context, fixed=None) -> np.ndarray | None:
+        if fidelity is None and not context and not fixed:
             return None
-        given = np.full(self.space.table.columns, np.nan)
-        for name, value in dict(context or {}).items():
+        for name in dict(context or {}):
             if name not in self.space.context:
                 raise ConfigError(
                     f"{name}: is no context of this space; expected one of "
                     f"{', '.join(self.space.context) or 'none'}."
                 )
-            given[self.space.names.index(name)] = self.space.column_row(name, value)
+        for name in dict(fixed or {}):
+            if name in self.space.context or name == self.space.fidelity:
+                which = "fidelity" if name == self.space.fidelity else "context"
+                raise ConfigError(f"{name}: is {which}; give it as ask({which}=...).")
+        given = self.space.given({**(context or {}), **(fixed or {})})
         if fidelity is not None:
             column, name = self._fidelity()
             given[column] = self.space.column_row(name, fidelity)

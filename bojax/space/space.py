@@ -383,6 +383,36 @@ class Space:
                 raise
             return rows[rng.integers(len(rows), size=n)]
 
+    def nearest_feasible(
+        self, rows: np.ndarray, given: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows put back inside where only rounding took them out, and which are feasible.
+
+        Args:
+            rows: `[N, D]` canonical.
+            given: `[D]` what must stay, NaN elsewhere.
+
+        Returns:
+            `[N, D]` canonical, and `[N]` bool: the others are further outside than rounding.
+        """
+        table = self._table
+        fine = tables.feasible(table, rows, np, inside=True)
+        if fine.all():
+            return rows, fine
+        rows, fine = rows.copy(), fine.copy()
+        real = (table.kind == tables.REAL) & (table.role == tables.PARAMETER)
+        real &= True if given is None else np.isnan(given)
+        for i in np.flatnonzero(~fine):
+            for share in (1e-9, 1e-8, 1e-7, 1e-6):
+                # A hair towards each feasible row that is known.
+                nearer = rows[i] + share * np.where(real, table.rules.anchors - rows[i], 0.0)
+                nearer = self.canonical(nearer)
+                good = tables.feasible(table, nearer, np, inside=True)
+                if good.any():
+                    rows[i], fine[i] = nearer[np.argmax(good)], True
+                    break
+        return rows, fine
+
     def log_prior(self, rows: np.ndarray) -> np.ndarray:
         """Log of the user's belief that the optimum is at rows, `[...]`; 0 where flat.
 

@@ -1,7 +1,9 @@
 """Random search: independent uniform draws in the scale searched in.
 
 Bergstra & Bengio (2012), "Random Search for Hyper-Parameter Optimization", JMLR 13. The
-baseline everything is to be held against, also at twice the budget.
+baseline everything is to be held against, also at twice the budget. Under constraints the
+draws are uniform over what is feasible: a feasible one of the alternatives if there is one,
+else the end of a walk that leaves the uniform distribution as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.history import History
+from bojax.optimize.walk import made_feasible, to_unit
 from bojax.pytrees import pytree
+from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies.protocol import ALTERNATIVES, Sizes
@@ -49,7 +53,8 @@ class Random:
 
         def propose(i):
             own = jax.random.fold_in(key, state.asked + i)
-            return jax.random.uniform(own, (ALTERNATIVES, given.shape[1]), history.rows.dtype)
+            unit = jax.random.uniform(own, (ALTERNATIVES, given.shape[1]), history.rows.dtype)
+            return feasible_points(state.table, own, unit, given[i])
 
         rows, info = protocol.design(state.table, history, given, wanted, propose)
         asked = state.asked + jnp.asarray(wanted, jnp.int32)
@@ -58,6 +63,15 @@ class Random:
     def tell(self, state: State, history: History) -> State:
         """Nothing to learn."""
         return state
+
+
+def feasible_points(table: SpaceTable, key, unit, given):
+    """Points of the cube `[N, D]` that are feasible rows, those that were so already first."""
+    if table.rules is None:
+        return unit
+    rows = tables.with_given(table, tables.from_unit(table, unit), given)
+    order = jnp.argsort(~tables.feasible(table, rows, inside=True), stable=True)
+    return to_unit(table, made_feasible(table, key, rows, given))[order]
 
 
 def random() -> Random:

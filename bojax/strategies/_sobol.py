@@ -1,7 +1,8 @@
 """Quasi-random search: one shifted Sobol sequence, in the scale searched in.
 
 Sobol (1967), with the direction numbers of Joe & Kuo (2008) and a random digital shift a
-run. Point i is suggestion i, so a design never repeats itself and can be continued.
+run. Point i is suggestion i, so a design never repeats itself and can be continued. An
+infeasible point gives way to a feasible random draw.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bojax.optimize import sobol as sobol_points
 from bojax.pytrees import pytree
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
-from bojax.strategies._random import State
+from bojax.strategies._random import State, feasible_points
 from bojax.strategies.protocol import ALTERNATIVES, Sizes
 
 
@@ -55,7 +56,8 @@ class Sobol:
             first = points[i]
             if self.centre:
                 first = jnp.where(state.asked + i == 0, 0.5, first)
-            return jnp.concatenate([first[None], spare])
+            unit = jnp.concatenate([first[None], spare])
+            return feasible_points(state.table, own, unit, given[i])
 
         rows, info = protocol.design(state.table, history, given, wanted, propose)
         asked = state.asked + jnp.asarray(wanted, jnp.int32)

@@ -7,6 +7,7 @@ both drive a `Session`; neither sees a key, a capacity or a size class.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -105,20 +106,24 @@ class Session:
         q = next(size for size in Q_CLASSES if size >= max(wanted, at_least))
         history = ordered(self._view(q))
         tiled = np.tile(given, (q, 1))
+        anchored = self._anchored(given)
+        other_anchors = anchored is not self.state
         with jax.enable_x64(True), single_threaded(history.capacity):
             on_host = getattr(self.strategy, "ask_on_host", None)
-            arguments = (self.state, history, self._bits, q, tiled, np.int32(wanted))
+            arguments = (anchored, history, self._bits, q, tiled, np.int32(wanted))
             if on_host is None:
                 state, rows, info = _ask_program(self.strategy, *arguments)
             else:
                 state, rows, info = on_host(*arguments)
             self.state = jax.tree.map(np.asarray, state)
+        if other_anchors:
+            self.state = self.state._replace(table=self.space.table)
         rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
-        rows = self.space.canonical(rows)
+        rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
         taken = {self._identity(row) for row in self._present_rows()}
         found: list[tuple[np.ndarray, dict]] = []
-        for row, ok, sample, tag in zip(rows, valid, raw, tags, strict=True):
+        for row, ok, sample, tag in zip(rows, valid & feasible, raw, tags, strict=True):
             if not ok or self._identity(row) in taken:
                 row = self._unseen(taken, given, len(self._present_rows()) + len(found))
             if row is None:
@@ -137,14 +142,28 @@ class Session:
             if self.repeats == "replicate":
                 return rows[rng.integers(len(rows))]
             return None
-        for _ in range(100):
-            unit = rng.random((64, self.space.table.columns))
-            rows = tables.from_unit(self.space.table, unit, np)
-            rows = self.space.canonical(tables.with_given(self.space.table, rows, given, np))
-            for row in rows:
+        for attempt in range(100):
+            for row in self.space.feasible_rows(64, rng.integers(2**63) + attempt, given=given):
                 if self._identity(row) not in taken:
                     return row
         return None
+
+    def _anchored(self, given: np.ndarray) -> Any:
+        """The state, with the table's feasible rows such that have what is given.
+
+        Raises:
+            InfeasibleError: there are none.
+        """
+        table = self.space.table
+        if table.rules is None or np.isnan(given[table.role != tables.FIDELITY]).all():
+            return self.state
+        if self._anchors is None or self._anchors[0] != given.tobytes():
+            rows = self.space.feasible_rows(len(table.rules.anchors), given=given)
+            self._anchors = given.tobytes(), rows
+        rules = replace(table.rules, anchors=self._anchors[1])
+        return self.state._replace(table=replace(table, rules=rules))
+
+    _anchors: tuple[bytes, np.ndarray] | None = None
 
     # ------------------------------------------------------------------ telling
 
@@ -193,6 +212,15 @@ class Session:
                 self.state = jax.tree.map(np.asarray, state)
 
     # ------------------------------------------------------------------ helpers
+
+    def lines_in_order(self) -> History:
+        """The history as strategies see it: by trial, at the capacity its lines need."""
+        return ordered(self._view(0))
+
+    @property
+    def bits(self) -> np.ndarray:
+        """The bits of the run's key."""
+        return self._bits
 
     def _complete(self, given: np.ndarray | None) -> np.ndarray:
         table = self.space.table

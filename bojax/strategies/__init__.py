@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bojax.errors import ConfigError
+from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
@@ -20,6 +21,7 @@ NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sob
 
 __all__ = [
     "NAMES",
+    "Explanation",
     "GPStrategy",
     "Info",
     "ModelBased",

@@ -28,6 +28,7 @@ from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
+from bojax.strategies._explain import explain_on_host
 from bojax.strategies._pool import local_candidates, wide_candidates
 from bojax.strategies._sobol import Sobol
 from bojax.strategies.protocol import Info, Sizes
@@ -258,6 +259,10 @@ class GPStrategy:
         return _suggest_program(
             self, state, posterior, history, bits, q, given, wanted, fantasies, pending
         )
+
+    def explain_on_host(self, state, history: History, bits, row, trial: int):
+        """See :func:`bojax.strategies._explain.explain_on_host`."""
+        return explain_on_host(self, state, history, bits, row, trial)
 
 
 def gp(

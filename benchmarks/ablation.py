@@ -2,6 +2,7 @@
 
     python benchmarks/ablation.py                       every variant, 5 seeds, 40 evaluations
     python benchmarks/ablation.py --only rbf "no warp"
+    python benchmarks/ablation.py --only "fantasies 16" --batch 4
 
 Each variant changes one thing about the default. Same instances, same seeds, same noise: the
 differences of the log10 regret at the end, and of its mean over the run, are paired, with
@@ -45,6 +46,7 @@ def variants():
         "initial 3": gp(initial=3),
         "initial 10": gp(initial=10),
         "candidates 1536": gp(candidates=1536, local=512),
+        "fantasies 16": gp(fantasies=16),
         "no screening": replace(gp(), surrogate=replace(gp().surrogate, screened=0, kept=0)),
     }
 
@@ -87,6 +89,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--only", nargs="+", help="variants, besides the default")
     parser.add_argument("--half", default="tuning", choices=problems.HALVES)
     parser.add_argument("--rows", type=Path, default=FILE)
@@ -102,12 +105,12 @@ def main(arguments=None):
     for name, strategy in chosen.items():
         result = compare_strategies(
             {name: strategy}, problems.standard(settings.half), seeds=settings.seeds,
-            evaluations=settings.evaluations, store=STORE,
+            evaluations=settings.evaluations, batch=settings.batch, store=STORE,
         )  # fmt: skip
         found += result.traces
         told = list(lines(found, [name]))
         settled = {"run": run, "half": settings.half, "seeds": settings.seeds}
-        settled |= {"evaluations": settings.evaluations}
+        settled |= {"evaluations": settings.evaluations, "batch": settings.batch}
         record.append(settings.rows, [{**settled, **row, **record.machine()} for row in told])
         print(f"{time.monotonic() - began:6.0f} s | {name}", flush=True)
         for row in told:

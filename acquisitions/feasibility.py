@@ -28,7 +28,8 @@ def log_feasibility(acquisition: Any, constraints: tuple, rows: Any):
     Raises:
         ValueError: another number of thresholds than one, or one a constraint.
     """
-    shape = jnp.shape(acquisition.thresholds)
+    thresholds = jnp.asarray(acquisition.thresholds, float)
+    shape = thresholds.shape
     if shape not in ((), (len(constraints),)):
         raise ValueError(
             f"{type(acquisition).__name__}: thresholds must be one number or one for each of "
@@ -37,8 +38,7 @@ def log_feasibility(acquisition: Any, constraints: tuple, rows: Any):
     total = 0.0
     for j, posterior in enumerate(constraints):
         mean, variance = moments_at(acquisition, posterior, rows)
-        thresholds = jnp.asarray(acquisition.thresholds, mean.dtype)
-        bound = thresholds[j] if shape else thresholds
+        bound = (thresholds[j] if shape else thresholds).astype(mean.dtype)
         total = total + log_cdf(standardised(mean, variance, bound)[0])
     return total
 

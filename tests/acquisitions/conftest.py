@@ -47,7 +47,8 @@ class Sloped:
         return self.offset + rows[:, 0], self.variance * jnp.exp(-0.5 * squared)
 
     def paths(self, key, n, count=1024):
-        heights = jax.random.normal(key, (n, 1), self.variance.dtype)
+        heights = jax.random.normal(key, (n, count), self.variance.dtype)
+        heights = jnp.sum(heights, axis=1, keepdims=True) / count**0.5
         return lambda rows: self.offset + rows[:, 0] + jnp.sqrt(self.variance) * heights
 
 

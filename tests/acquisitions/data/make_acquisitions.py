@@ -18,21 +18,11 @@ import math
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
-import torch
-
-warnings.simplefilter("ignore")
-from botorch.acquisition import analytic, logei, monte_carlo  # noqa: E402
-from botorch.acquisition import max_value_entropy_search as entropy  # noqa: E402
-from botorch.models.model import Model  # noqa: E402
-from botorch.posteriors import GPyTorchPosterior  # noqa: E402
-from botorch.sampling.base import MCSampler  # noqa: E402
-from gpytorch.distributions import MultivariateNormal  # noqa: E402
-from linear_operator import to_linear_operator  # noqa: E402
 
 HERE = Path(__file__).parent
-torch.set_default_dtype(torch.float64)
 ROWS, DRAWS, COLUMNS = 8, 16, 6
 
 
@@ -53,72 +43,95 @@ def told():
     }
 
 
-class Told(Model):
-    """A model whose posterior at rows (their numbers) is the one told."""
+def library():
+    """BoTorch's modules, posteriors and samplers that were told what to say, and `numbers`."""
+    import torch
+    from botorch.acquisition import analytic, logei, max_value_entropy_search, monte_carlo
+    from botorch.models.model import Model
+    from botorch.posteriors import GPyTorchPosterior
+    from botorch.sampling.base import MCSampler
+    from gpytorch.distributions import MultivariateNormal
+    from linear_operator import to_linear_operator
 
-    num_outputs, _num_outputs = 1, 1
+    torch.set_default_dtype(torch.float64)
 
-    def __init__(self, mean, covariance, noise):
-        super().__init__()
-        self.mean, self.covariance, self.noise = map(torch.as_tensor, (mean, covariance, noise))
+    class Told(Model):
+        """A model whose posterior at rows (their numbers) is the one told."""
 
-    def forward(self, x):
-        at = x[..., 0].long()
-        covariance = self.covariance[at[..., :, None], at[..., None, :]]
-        return MultivariateNormal(self.mean[at], to_linear_operator(covariance))
+        num_outputs, _num_outputs = 1, 1
 
-    def posterior(self, X, observation_noise=False, posterior_transform=None, **_):
-        normal = self(X)
-        if observation_noise:
-            extra = self.noise * torch.eye(X.shape[-2])
-            covariance = to_linear_operator(normal.covariance_matrix + extra)
-            normal = MultivariateNormal(normal.mean, covariance)
-        return GPyTorchPosterior(normal)
+        def __init__(self, mean, covariance, noise):
+            super().__init__()
+            self.mean, self.covariance, self.noise = map(torch.as_tensor, (mean, covariance, noise))
 
+        def forward(self, x):
+            at = x[..., 0].long()
+            covariance = self.covariance[at[..., :, None], at[..., None, :]]
+            return MultivariateNormal(self.mean[at], to_linear_operator(covariance))
 
-class Given(MCSampler):
-    """Draws by the base samples told, checked to be mean + L z."""
+        def posterior(self, X, observation_noise=False, posterior_transform=None, **_):
+            normal = self(X)
+            if observation_noise:
+                extra = self.noise * torch.eye(X.shape[-2])
+                covariance = to_linear_operator(normal.covariance_matrix + extra)
+                normal = MultivariateNormal(normal.mean, covariance)
+            return GPyTorchPosterior(normal)
 
-    def __init__(self, samples):
-        super().__init__(sample_shape=torch.Size([len(samples)]))
-        self.samples = torch.as_tensor(samples)
+    class Given(MCSampler):
+        """Draws by the base samples told, checked to be mean + L z."""
 
-    def forward(self, posterior):
-        mean = posterior.mean[..., 0]
-        z = self.samples[:, : mean.shape[-1]]
-        lower = torch.linalg.cholesky(posterior.distribution.covariance_matrix)
-        return (mean + torch.einsum("...ij,sj->s...i", lower, z))[..., None]
+        def __init__(self, samples):
+            super().__init__(sample_shape=torch.Size([len(samples)]))
+            self.samples = torch.as_tensor(samples)
 
+        def forward(self, posterior):
+            mean = posterior.mean[..., 0]
+            z = self.samples[:, : mean.shape[-1]]
+            lower = torch.linalg.cholesky(posterior.distribution.covariance_matrix)
+            return (mean + torch.einsum("...ij,sj->s...i", lower, z))[..., None]
 
-class Several(Model):
-    """The objective and constraints, as means and variances of a row."""
+    class Several(Model):
+        """The objective and constraints, as means and variances of a row."""
 
-    num_outputs = _num_outputs = 3
+        num_outputs = _num_outputs = 3
 
-    def __init__(self, means, variances):
-        super().__init__()
-        self.means, self.variances = torch.as_tensor(means), torch.as_tensor(variances)
+        def __init__(self, means, variances):
+            super().__init__()
+            self.means, self.variances = torch.as_tensor(means), torch.as_tensor(variances)
 
-    def posterior(self, X, posterior_transform=None, **_):
-        at = X[..., 0].long()
+        def posterior(self, X, posterior_transform=None, **_):
+            at = X[..., 0].long()
 
-        class Moments:
-            mean = torch.movedim(self.means[:, at], 0, -1)
-            variance = torch.movedim(self.variances[:, at], 0, -1)
+            class Moments:
+                mean = torch.movedim(self.means[:, at], 0, -1)
+                variance = torch.movedim(self.variances[:, at], 0, -1)
 
-        return Moments
+            return Moments
 
+    def numbers(rows):
+        return torch.as_tensor(rows, dtype=torch.get_default_dtype())[..., None]
 
-def numbers(rows):
-    return torch.as_tensor(rows, dtype=torch.get_default_dtype())[..., None]
+    return SimpleNamespace(
+        torch=torch,
+        analytic=analytic,
+        logei=logei,
+        entropy=max_value_entropy_search,
+        monte_carlo=monte_carlo,
+        Told=Told,
+        Given=Given,
+        Several=Several,
+        numbers=numbers,
+    )
 
 
 def make():
     """Everything of the file."""
-    data = told()
+    data, peer = told(), library()
+    torch, analytic, logei, entropy = peer.torch, peer.analytic, peer.logei, peer.entropy
+    monte_carlo, numbers = peer.monte_carlo, peer.numbers
     mean, covariance, noise = data["mean"], data["covariance"], data["noise"]
     best, made = data["incumbent"], []
-    down, up = Told(mean, covariance, noise), Told(-mean, covariance, noise)
+    down, up = peer.Told(mean, covariance, noise), peer.Told(-mean, covariance, noise)
     singles = numbers(np.arange(ROWS)[:, None])
 
     def note(name, value, **facts):
@@ -137,14 +150,14 @@ def make():
         found = analytic.UpperConfidenceBound(down, beta, maximize=False)(singles)
         note("UCB", found, beta=beta)
     variance = np.vstack([np.diag(covariance), data["constraint_variance"]])
-    several = Several(np.vstack([mean, data["constraint_mean"]]), variance)
+    several = peer.Several(np.vstack([mean, data["constraint_mean"]]), variance)
     bounds = {j + 1: (None, t) for j, t in enumerate(data["thresholds"])}
     cei = analytic.LogConstrainedExpectedImprovement(several, best, 0, bounds, maximize=False)
     note("ConstrainedLogEI", cei(singles), incumbent=best)
     feasible = analytic.LogProbabilityOfFeasibility(several, bounds)
     note("LogFeasibility", feasible(singles))
 
-    sampler = Given(data["samples"])
+    sampler = peer.Given(data["samples"])
     groups = [[0, 3], [5, 6], [7, 2]]
     for temperatures in ({}, {"tau_max": 0.1, "tau_relu": 0.01}):
         for incumbent in (best, best - 8.0):
@@ -167,7 +180,7 @@ def make():
             facts = {"baseline": [1, 2], "pending": pending, **temperatures}
             note("QLogNEI", acquisition(numbers(groups_)), rows=groups_, **facts)
     # BoTorch measures spreads from the samples' mean: antithetic samples make it the true one.
-    both = Given(np.concatenate([data["samples"], -data["samples"]]))
+    both = peer.Given(np.concatenate([data["samples"], -data["samples"]]))
     for beta in (0.2, 4.0):
         acquisition = monte_carlo.qUpperConfidenceBound(up, beta, both)
         note("QUCB", acquisition(numbers(groups)), rows=groups, beta=beta)
@@ -194,6 +207,7 @@ def make():
 
 
 def main():
+    warnings.simplefilter("ignore")
     head, values = make()
     plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in head.items()}
     body = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in plain.items())

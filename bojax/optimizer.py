@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bojax.errors import ConfigError, SpaceExhausted, TrialError
+from bojax.errors import ConfigError, SpaceError, SpaceExhausted, TrialError
 from bojax.history import Status, Trial, from_json, to_json
 from bojax.space import Space
 from bojax.strategies import Explanation, Sizes, by_name, from_description, to_description
@@ -23,6 +24,17 @@ FORMAT = "bojax-optimizer"
 VERSION = 1
 DIRECTIONS = ("minimize", "maximize")
 _WRONG_STATUS = "status: expected 'failed' or 'stale', got {!r}."
+
+
+def _in_store(method: Callable) -> Callable:
+    """With a store: done to what it holds by now, and committed before it returns."""
+
+    @functools.wraps(method)
+    def kept(self, *arguments, **named):
+        work = functools.partial(method, self, *arguments, **named)
+        return work() if self._study is None else self._kept(work, method.__name__ == "ask")
+
+    return kept
 
 
 class Optimizer:
@@ -36,10 +48,17 @@ class Optimizer:
         direction: "minimize" or "maximize".
         repeats: "never" or "replicate": what happens once a finite space is used up.
         callbacks: called as `callback(event, trial)` with event "asked" or "told".
+        store: path of a file, or a database URL, that keeps the study: each ask and each tell
+            is committed there before it returns, from any number of processes at a time. An
+            existing one goes on, to the bit; space and settings may then be left out, and
+            those given must be its own.
+        functions: as for :meth:`load`, where the space comes from the store.
 
     Raises:
         SpaceError: the space is not one.
         ValueError: unknown strategy, direction or repeats.
+        ConfigError: the store was begun with another space or other settings.
+        StoreError: neither a space nor a study in the store, or no store at all.
 
     Example:
         >>> import bojax
@@ -53,14 +72,26 @@ class Optimizer:
 
     def __init__(
         self,
-        space: Space | Mapping[str, Any],
+        space: Space | Mapping[str, Any] | None = None,
         *,
         strategy: Any = "gp",
         seed: int = 0,
         direction: str = "minimize",
         repeats: str = "never",
         callbacks: Sequence[Callable[[str, Trial], None]] = (),
+        store: str | os.PathLike[str] | None = None,
+        functions: Mapping[str, Callable] | None = None,
     ) -> None:
+        self._study: Any = None
+        self._events: list[tuple[str, Trial]] = []  # of what is not committed yet
+        if store is not None:
+            from bojax import study  # the database's code loads only here
+
+            given = {"strategy": strategy, "seed": seed}
+            given |= {"direction": direction, "repeats": repeats}
+            space, strategy, seed, direction, repeats = study.agreed(store, space, given, functions)
+        if space is None:
+            raise SpaceError("Optimizer: needs a space, or the store of a study: store=.")
         if not isinstance(space, Space):
             space = Space(space)
         if direction not in DIRECTIONS:
@@ -76,9 +107,14 @@ class Optimizer:
             space, self.strategy, seed=self.seed, sizes=Sizes(), repeats=repeats
         )
         self._trials: list[Trial] = []
+        if store is not None:
+            self._untouched = json.dumps(self._session.save_state())
+            settings = study.Settings(space, self.strategy, self.seed, direction, repeats)
+            self._study = study.opened(store, settings)
 
     # ------------------------------------------------------------------ ask
 
+    @_in_store
     def ask(
         self,
         q: int | None = None,
@@ -140,6 +176,7 @@ class Optimizer:
 
     # ------------------------------------------------------------------ tell
 
+    @_in_store
     def tell(
         self,
         trial: Any,
@@ -202,6 +239,7 @@ class Optimizer:
         Raises:
             TrialError: nothing finished yet.
         """
+        self._refresh()
         sign = 1.0 if self.direction == "minimize" else -1.0
         ranked = [
             (-(t.fidelity or 0.0), sign * t.values[0], t.id)
@@ -257,11 +295,13 @@ class Optimizer:
     @property
     def trials(self) -> list[Trial]:
         """All trials, in the order of their ids."""
+        self._refresh()
         return list(self._trials)
 
     @property
     def history(self):
         """The :class:`~bojax.history.History` so far (a copy, lines in use only)."""
+        self._refresh()
         session = self._session
         return type(session.history)(*(leaf[: session.lines].copy() for leaf in session.history))
 
@@ -273,6 +313,7 @@ class Optimizer:
         Raises:
             SpaceError: the space has choices that cannot be written as JSON.
         """
+        self._refresh()
         body = {
             "format": FORMAT,
             "version": VERSION,
@@ -305,7 +346,7 @@ class Optimizer:
         """The optimizer that :meth:`save` wrote; it continues the same run, to the bit.
 
         Args:
-            path: the file.
+            path: the file; or a store's, as for `Optimizer(store=path)`.
             strategy: needed only if it was no strategy of this package.
             callbacks: as for the constructor; they are not saved.
             functions: name -> function, for constraints and derived parameters of the space
@@ -314,6 +355,9 @@ class Optimizer:
         Raises:
             ConfigError: the file is not readable as such, or written by a newer version.
         """
+        if _is_store(path):
+            given = {} if strategy is None else {"strategy": strategy}
+            return cls(store=path, callbacks=callbacks, functions=functions, **given)
         try:
             body = json.loads(Path(path).read_text())
         except (OSError, ValueError) as error:
@@ -336,6 +380,49 @@ class Optimizer:
         optimizer._trials = [from_json(Trial, json.dumps(trial)) for trial in body["trials"]]
         optimizer._session.restore(body["session"])
         return optimizer
+
+    # ------------------------------------------------------------------ store
+
+    def together(self, work: Callable[[], Any]) -> Any:
+        """Several asks and tells in one transaction, if there is a store: all of them, or none.
+
+        Args:
+            work: asks and tells; it is called once.
+
+        Returns:
+            What `work` returned.
+
+        Example:
+            >>> import bojax
+            >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, strategy="random")
+            >>> trial = optimizer.together(lambda: optimizer.ask())
+            >>> trial.id
+            0
+        """
+        return work() if self._study is None else self._kept(work, False)
+
+    def _kept(self, work: Callable[[], Any], ahead: bool) -> Any:
+        result = self._study.carry_out(self, work, ahead=ahead)
+        if not self._study.busy:
+            events, self._events = self._events, []
+            for event, trial in events:
+                self._announce(event, trial)
+        return result
+
+    def _refresh(self) -> None:
+        if self._study is not None:
+            self._study.refresh(self)
+
+    def _contents(self) -> tuple[Any, list[Trial], str]:
+        session = self._session
+        return session.used(), self._trials, json.dumps(session.save_state(), allow_nan=False)
+
+    def _take(self, history: Any, trials: list[Trial], state: str | None) -> None:
+        if history is None:  # nothing was asked or told yet
+            history = type(self._session.history)(*(x[:0] for x in self._session.history))
+        self._events.clear()
+        self._trials = trials
+        self._session.restore_from(history, json.loads(state or self._untouched))
 
     # ------------------------------------------------------------------ private
 
@@ -478,6 +565,12 @@ class Optimizer:
         )
 
     def _notify(self, event: str, trial: Trial) -> None:
+        if self._study is None:
+            self._announce(event, trial)
+        else:  # told only once it is committed
+            self._events.append((event, trial))
+
+    def _announce(self, event: str, trial: Trial) -> None:
         for callback in self.callbacks:
             callback(event, trial)
 
@@ -565,6 +658,17 @@ def maximize(
     """
     settings.setdefault("direction", "maximize")
     return minimize(function, space, evaluations=evaluations, batch=batch, **settings)
+
+
+def _is_store(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a database's URL or a file of SQLite's (its format's first bytes)."""
+    if "://" in str(path):
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(16) == b"SQLite format 3\x00"
+    except OSError:
+        return False
 
 
 def _number(name: str, value: Any) -> float:

@@ -154,6 +154,20 @@ def acquire(
             time.sleep(POLL)
 
 
+@contextmanager
+def turn(
+    engine: Engine, where: str, folder: Path, run_id: str
+) -> Iterator[tuple[Transaction, int]]:
+    """See :meth:`Store.turn`."""
+    with translated(where), writing(engine) as connection:
+        fence = _take(connection, where, run_id, 0.0)
+        table = schema.leases
+        connection.execute(update(table).where(table.c.run == run_id).values(**_NOBODY))
+        yield Transaction(connection, run_id, where, folder, None), fence - 1
+        faults.point("commit")
+    faults.point("committed")
+
+
 def _take(connection: Connection, where: str, run_id: str, expiry: float) -> int:
     row, now, me = row_of(connection, run_id), time.time(), this_process()
     if row.host is not None and not _given_up(row, now, me):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from bojax.errors import StoreError
 from bojax.history import History, Report, Run, Trial, from_json, to_json
@@ -22,8 +24,9 @@ from bojax.store.engine import (
     translated,
     writing,
 )
-from bojax.store.lease import EXPIRY, Lease, acquire
+from bojax.store.lease import EXPIRY, Lease, acquire, turn
 from bojax.store.lines import history_of
+from bojax.store.transaction import Transaction
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,22 @@ class Checkpoint:
     checksum: str
     size: int
     meta: dict[str, Any]
+
+
+class Snapshot(NamedTuple):
+    """A run as it was at one moment.
+
+    Attributes:
+        fence: its fencing number; as long as that is the same, nothing was written.
+        history: as :meth:`Store.history` gives it.
+        trials: by number.
+        state: the state that was asked for, or None.
+    """
+
+    fence: int
+    history: History | None
+    trials: list[Trial]
+    state: str | None
 
 
 def open_store(path_or_url: str | Path, *, create: bool = True) -> Store:
@@ -183,6 +202,32 @@ class Store:
         where, folder = f"{self._where}: run {run_id!r}", self.checkpoint_folder(run_id)
         return acquire(self._engine, where, folder, run_id, expiry=expiry, wait=wait)
 
+    @contextmanager
+    def turn(self, run_id: str) -> Iterator[tuple[Transaction, int]]:
+        """One transaction on a run that many write to, none for longer: it waits for its turn.
+
+        Returns:
+            A context of the transaction and of the fencing number before it. Whoever has a
+            copy of that number (:meth:`fence`) has all that was written before.
+
+        Raises:
+            StoreInUse: another process holds the lease, or the file for too long.
+
+        Example:
+            >>> import tempfile
+            >>> from bojax.history import Run
+            >>> from bojax.store import open_store
+            >>> with tempfile.TemporaryDirectory() as folder, open_store(f"{folder}/a.db") as store:
+            ...     store.create_run(Run(id="a", space={}, objectives={}, seed=0))
+            ...     with store.turn("a") as (tx, before):
+            ...         tx.write_state("strategy", "{}")
+            ...     before, store.fence("a")
+            (0, 1)
+        """
+        where, folder = f"{self._where}: run {run_id!r}", self.checkpoint_folder(run_id)
+        with turn(self._engine, where, folder, run_id) as taken:
+            yield taken
+
     # ---------------------------------------------------------------------------- reading
 
     def history(self, run_id: str) -> History | None:
@@ -191,17 +236,50 @@ class Store:
         Returns:
             On the host, in the capacity it was written with, every float64 to the bit.
         """
-        table, shapes = schema.lines, schema.histories
         self._known(run_id)
-        with translated(self._where), self._engine.connect() as connection:  # one snapshot
-            shape = connection.execute(select(shapes).where(shapes.c.run == run_id)).one_or_none()
-            if shape is None:
-                return None
-            rows = connection.execute(
-                select(table).where(table.c.run == run_id).order_by(table.c.trial, table.c.line)
-            ).mappings()
-            sizes = {name: size for name, size in shape._mapping.items() if name != "run"}
-            return history_of(sizes, rows)
+        with translated(self._where), self._snapshot() as connection:
+            return self._history(connection, run_id)
+
+    def fence(self, run_id: str) -> int:
+        """How often the run was acquired or had a turn; a copy of that number is up to date."""
+        table = schema.leases.c
+        (row,) = self._read(select(table.fence).where(table.run == run_id))
+        return row.fence
+
+    def snapshot(self, run_id: str, state: str) -> Snapshot:
+        """History, trials and a state of one and the same moment."""
+        leases, trials, states = schema.leases.c, schema.trials.c, schema.states.c
+        self._known(run_id)
+        with translated(self._where), self._snapshot() as connection:
+            fence = connection.execute(select(leases.fence).where(leases.run == run_id)).scalar()
+            history = self._history(connection, run_id)
+            records = connection.execute(
+                select(trials.record).where(trials.run == run_id).order_by(trials.trial)
+            ).scalars()
+            text = connection.execute(
+                select(states.text).where((states.run == run_id) & (states.name == state))
+            ).scalar_one_or_none()
+            found = [self._record(Trial, record) for record in records]
+        return Snapshot(fence, history, found, text)
+
+    def _history(self, connection: Connection, run_id: str) -> History | None:
+        table, shapes = schema.lines, schema.histories
+        shape = connection.execute(select(shapes).where(shapes.c.run == run_id)).one_or_none()
+        if shape is None:
+            return None
+        rows = connection.execute(
+            select(table).where(table.c.run == run_id).order_by(table.c.trial, table.c.line)
+        ).mappings()
+        sizes = {name: size for name, size in shape._mapping.items() if name != "run"}
+        return history_of(sizes, rows)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        """A connection whose every query sees the same moment, as SQLite's do anyway."""
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name != "sqlite":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
 
     def trials(self, run_id: str) -> list[Trial]:
         """The run's trials, by number."""

@@ -13,10 +13,10 @@ LAYERS = (
     ("history",),
     ("surrogates", "acquisitions"),
     ("strategies", "schedulers", "training", "store"),
-    ("analysis", "coordinate"),
+    ("analysis", "coordinate", "study"),
     ("optimizer", "loop", "sweep"),
     ("benchmark", "testing"),
-    ("console",),
+    ("console", "shell"),
     ("cli",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -1,4 +1,5 @@
-"""The command line: `bojax sweep FILE`, and `bojax bench` with what it measures."""
+"""The command line: `bojax sweep FILE`; `bojax ask`, `tell`, `report` and `serve` of a study in a
+store; and `bojax bench` with what it measures."""
 
 from __future__ import annotations
 
@@ -149,6 +150,149 @@ def _new_store(file: Path) -> str:
     folder = Path("runs")
     folder.mkdir(exist_ok=True)
     return str(folder / f"{file.stem}-{datetime.now():%Y%m%d-%H%M%S}.db")
+
+
+# ---------------------------------------------------------------------------------- study
+
+
+class Format(StrEnum):
+    """How answers are printed."""
+
+    text = "text"
+    json = "json"
+
+
+class Direction(StrEnum):
+    """Which values are better."""
+
+    minimize = "minimize"
+    maximize = "maximize"
+
+
+StoreOption = Annotated[str, typer.Option(help="File or URL of the study.")]
+SpaceOption = Annotated[
+    Path | None, typer.Option(help="JSON of Space.to_json; begins a study where there is none.")
+]
+DirectionOption = Annotated[Direction | None, typer.Option(help="Default: minimize.")]
+SeedOption = Annotated[int | None, typer.Option(help="Of the suggestions. Default: 0.")]
+StrategyOption = Annotated[str | None, typer.Option(help="gp, random or sobol. Default: gp.")]
+FormatOption = Annotated[Format, typer.Option(help="Of what is printed.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile everything anew.")]
+
+
+@contextlib.contextmanager
+def _study(no_cache: bool) -> Iterator[ModuleType]:
+    """The module that answers; errors in one line."""
+    with _answering(None):
+        import bojax
+
+        bojax.configure()
+        if not no_cache:
+            compilation_cache()
+        from bojax import shell
+
+        yield shell
+
+
+@app.command()
+def ask(
+    store: StoreOption,
+    n: Annotated[int, typer.Option("-n", help="How many.")] = 1,
+    space: SpaceOption = None,
+    direction: DirectionOption = None,
+    seed: SeedOption = None,
+    strategy: StrategyOption = None,
+    fidelity: Annotated[float | None, typer.Option(help="Budget to ask for.")] = None,
+    context: Annotated[str | None, typer.Option(help="JSON: values of the context.")] = None,
+    fixed: Annotated[str | None, typer.Option(help="JSON: values not to be chosen.")] = None,
+    format: FormatOption = Format.text,
+    no_cache: NoCache = False,
+) -> None:
+    """Suggest trials; they are in the store, as pending, before they are printed."""
+    with _study(no_cache) as shell:
+        request = {"n": n, "fidelity": fidelity}
+        for name, text in (("context", context), ("fixed", fixed)):
+            if text is not None:
+                request[name] = shell.parse(text, f"--{name}")
+        optimizer = shell.open_optimizer(
+            store, space, direction=direction and direction.value, seed=seed, strategy=strategy
+        )
+        show = shell.line_of if format is Format.json else shell.text_of_trial
+        for trial in shell.ask(optimizer, request):
+            typer.echo(show(trial))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # a value may be -0.5
+def tell(
+    store: StoreOption,
+    told: Annotated[list[str] | None, typer.Argument(metavar="[TRIAL VALUE]...")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="JSON of a configuration from elsewhere, told its VALUE.")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(help="failed or stale; then only trials are given.")
+    ] = None,
+    variance: Annotated[float | None, typer.Option(help="Known variance of each value.")] = None,
+    cost: Annotated[float | None, typer.Option(help="Of each trial.")] = None,
+    fidelity: Annotated[float | None, typer.Option(help="Budget the values were seen at.")] = None,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="Read JSON lines from standard input.")
+    ] = False,
+    no_cache: NoCache = False,
+) -> None:
+    """Tell what trials scored: all of it is kept, or nothing."""
+    with _study(no_cache) as shell:
+        words = told or []
+        if json_lines:
+            if words or config is not None:
+                raise ConfigError("--json: reads standard input; leave trials and values out.")
+            lines = enumerate(sys.stdin, 1)
+            requests = [shell.parse(text, f"line {i}") for i, text in lines if text.strip()]
+        else:
+            requests = shell.reports_of(words, config, status)
+        more = {"status": status, "variance": variance, "cost": cost, "fidelity": fidelity}
+        more = {name: value for name, value in more.items() if value is not None}
+        requests = [more | r if isinstance(r, dict) else r for r in requests]
+        if not requests:
+            raise ConfigError("tell: nothing was told; give TRIAL VALUE, --config or --json.")
+        shell.tell(shell.open_optimizer(store), requests)
+
+
+@app.command()
+def report(
+    store: StoreOption,
+    run: Annotated[
+        str | None, typer.Option(help="Its id. Default: the study, or else the latest sweep.")
+    ] = None,
+    format: FormatOption = Format.text,
+) -> None:
+    """The best trial, how many have which status, and a table of all."""
+    with _answering(None):
+        from bojax import shell
+
+        found = shell.stored_report(store, run)
+        if format is Format.json:
+            typer.echo(shell.line_of(found))
+        else:
+            shell.text_of_report(found, typer.echo)
+
+
+@app.command()
+def serve(
+    store: StoreOption,
+    space: SpaceOption = None,
+    direction: DirectionOption = None,
+    seed: SeedOption = None,
+    strategy: StrategyOption = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Answer JSON lines: {"op": "ask", "n": 2}, {"op": "tell", "trial": 3, "value": 0.5},
+    {"op": "best"}, {"op": "report"}, {"op": "quit"}."""
+    with _study(no_cache) as shell:
+        optimizer = shell.open_optimizer(
+            store, space, direction=direction and direction.value, seed=seed, strategy=strategy
+        )
+        shell.serve(optimizer, sys.stdin, sys.stdout)
 
 
 # ---------------------------------------------------------------------------------- bench

@@ -96,18 +96,31 @@ def agreed(
     kept["repeats"] = run.settings["repeats"]
     for name, value in kept.items():
         if given[name] not in (value, DEFAULTS[name]):
-            raise ConfigError(_other(where, name, value, given[name]))
+            raise ConfigError(other(where, name, value, given[name]))
     strategy, known = given["strategy"], run.settings["strategy"]
     if isinstance(strategy, str) and strategy == DEFAULTS["strategy"]:
         strategy = from_description(known)
     else:
         strategy = by_name(strategy)
         if _as_stored(to_description(strategy)) != known:
-            raise ConfigError(_other(where, "strategy", known["name"], given["strategy"]))
+            raise ConfigError(other(where, "strategy", known["name"], given["strategy"]))
     return Settings(space, strategy, **kept)
 
 
-def _other(where: str | Path, name: str, value: Any, given: Any) -> str:
+def name_of(strategy: Any) -> str | None:
+    """The name a strategy has in a store; None for one that is not this package's.
+
+    Example:
+        >>> import bojax
+        >>> from bojax import study
+        >>> study.name_of(bojax.strategies.sobol())
+        'sobol'
+    """
+    return to_description(strategy)["name"]
+
+
+def other(where: str | Path, name: str, value: Any, given: Any) -> str:
+    """What to say of a setting that is not the store's."""
     return (
         f"{name}: {where} was begun with {value!r}, got {given!r}; leave {name} out to go on, "
         "or begin another store."
@@ -226,7 +239,7 @@ def opened(where: str | Path, settings: Settings) -> Study:
         mine = from_json(Run, to_json(run))
         for name in ("seed", "objectives", "settings"):
             if getattr(mine, name) != getattr(found, name):
-                raise ConfigError(_other(where, name, getattr(found, name), getattr(mine, name)))
+                raise ConfigError(other(where, name, getattr(found, name), getattr(mine, name)))
     except BaseException:
         store.close()
         raise

@@ -1,0 +1,389 @@
+"""What a shell, or a program in another language, says to a study and is answered.
+
+Requests and answers are JSON objects, one a line. `answer` serves one request; `serve` a whole
+conversation over two streams, in which an error is an answer like any other. The commands
+`bojax ask`, `tell` and `report` are the same requests, and print them as text if wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from bojax import study
+from bojax.errors import BojaxError, ConfigError, TrialError
+from bojax.history import Run, Status, Trial
+from bojax.optimizer import Optimizer
+from bojax.space import Space
+from bojax.store import open_store
+
+ASK = ("n", "fidelity", "context", "fixed")
+TELL = ("trial", "config", "value", "variance", "cost", "fidelity", "metrics", "status")
+TOLD = ("failed", "stale")  # statuses that need no value
+
+
+def open_optimizer(store: str, space: Path | None = None, **given: Any) -> Optimizer:
+    """The study of a store, begun if there is a space to begin it with.
+
+    Args:
+        store: file or URL.
+        space: file with the JSON of `Space.to_json`.
+        given: "strategy", "seed", "direction"; None leaves the choice to the store.
+
+    Raises:
+        BojaxError: as the :class:`~bojax.Optimizer` does.
+        ConfigError: the space's file cannot be read, or a setting is not the store's.
+    """
+    from bojax.strategies import NAMES
+
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.get("strategy", "gp") not in NAMES:
+        raise ConfigError(
+            f"strategy {given['strategy']!r}: unknown; expected one of {', '.join(NAMES)}."
+        )
+    optimizer = Optimizer(None if space is None else read_space(space), store=store, **given)
+    kept = {name: getattr(optimizer, name) for name in ("seed", "direction")}
+    kept["strategy"] = study.name_of(optimizer.strategy)
+    for name, value in given.items():  # a default that was asked for is asked for, here
+        if value != kept[name]:
+            raise ConfigError(study.other(store, name, kept[name], value))
+    return optimizer
+
+
+def read_space(file: Path) -> Space:
+    """The space in a file that has the JSON of `Space.to_json`.
+
+    Raises:
+        ConfigError: no such file, or no JSON in it.
+        SpaceError: it describes no space.
+    """
+    try:
+        data = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{file}: cannot be read as the JSON of a space ({error}); "
+            "json.dump(space.to_json(), file) writes one."
+        ) from error
+    try:
+        return Space.from_json(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{file}: describes no space ({error!r}); json.dump(space.to_json(), file) writes one."
+        ) from error
+
+
+# ---------------------------------------------------------------------------------- requests
+
+
+def ask(optimizer: Optimizer, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`n` new trials, kept as pending before this returns.
+
+    Example:
+        >>> import bojax
+        >>> from bojax import shell
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 3)}, strategy="random")
+        >>> shell.ask(optimizer, {"n": 1})
+        [{'trial': 0, 'config': {'k': 3}}]
+    """
+    _only(request, ASK, "ask")
+    n = request.get("n", 1)
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ConfigError(f"n: expected a whole number of trials, at least 1, got {n!r}.")
+    for name in ("context", "fixed"):
+        if not isinstance(request.get(name) or {}, Mapping):
+            raise ConfigError(f"{name}: expected an object of values by name.")
+    more = {name: request[name] for name in ASK[1:] if request.get(name) is not None}
+    return [_asked(trial) for trial in optimizer.ask(n, **more)]
+
+
+def tell(optimizer: Optimizer, requests: Sequence[Mapping[str, Any]]) -> None:
+    """What trials, or configurations from elsewhere, scored: all of it is kept, or nothing.
+
+    Example:
+        >>> import bojax
+        >>> from bojax import shell
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(1, 3)}, strategy="random")
+        >>> shell.tell(optimizer, [{"config": {"k": 2}, "value": 0.5}])
+        >>> optimizer.best().value
+        0.5
+    """
+    reports = [_report(request) for request in requests]
+    optimizer.together(lambda: [optimizer.tell(which, **told) for which, told in reports])
+
+
+def reports_of(
+    words: Sequence[str], config: str | None = None, status: str | None = None
+) -> list[dict[str, Any]]:
+    """Requests to tell from the words of a command line.
+
+    Args:
+        words: TRIAL VALUE TRIAL VALUE ...; only trials if there is a status, only a value if
+            there is a configuration.
+        config: its JSON.
+        status: "failed" or "stale".
+
+    Raises:
+        TrialError: words that are no numbers, or not in pairs.
+
+    Example:
+        >>> from bojax import shell
+        >>> shell.reports_of(["3", "0.5"])
+        [{'trial': 3, 'value': 0.5}]
+    """
+    if status is not None and status not in TOLD:
+        raise TrialError(f"--status {status}: expected {' or '.join(TOLD)}.")
+    if config is not None:
+        if len(words) != (0 if status else 1):
+            raise TrialError(f"--config: needs one VALUE, or --status alone, got {len(words)}.")
+        values = {"value": _number(words[0], "value")} if words else {}
+        return [{"config": parse(config, "--config"), **values}]
+    if status is not None:
+        return [{"trial": _id(word)} for word in words]
+    if len(words) % 2:
+        raise TrialError(f"trial {words[-1]}: has no value; give TRIAL VALUE, or --status failed.")
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return [{"trial": _id(trial), "value": _number(v, f"trial {trial}")} for trial, v in pairs]
+
+
+def _id(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError as error:
+        raise TrialError(f"{word}: expected a trial's number, as `bojax ask` printed.") from error
+
+
+def _number(word: str, name: str) -> float:
+    try:
+        return float(word)
+    except ValueError as error:
+        raise TrialError(
+            f"{name}: its value must be a number, got {word!r}; a failure is --status failed."
+        ) from error
+
+
+def _report(request: Any) -> tuple[Any, dict[str, Any]]:
+    if not isinstance(request, Mapping):
+        raise TrialError(f'tell: expected {{"trial": 3, "value": 0.5}}, got {request!r}.')
+    _only(request, TELL, "tell")
+    told = {name: value for name, value in request.items() if value is not None}
+    which = [told.pop(name) for name in ("trial", "config") if name in told]
+    if len(which) != 1:
+        raise TrialError('tell: needs either "trial" or "config", to know what scored.')
+    name = f"trial {which[0]}" if "trial" in request else "config"
+    if isinstance(which[0], Mapping) == ("trial" in request):
+        raise TrialError(f"{name}: trial takes a number, config an object of values by name.")
+    if "value" not in told and told.get("status") not in TOLD:
+        raise TrialError(f"{name}: has no value; give one, or a status: failed or stale.")
+    for column in ("value", "variance", "cost", "fidelity"):
+        number = told.get(column, 0.0)
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise TrialError(f"{name}: its {column} must be a number, got {number!r}.")
+    return which[0], told
+
+
+def best(optimizer: Optimizer) -> dict[str, Any]:
+    """The best trial, as `report` has it."""
+    return _row(optimizer.best())
+
+
+def report(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Counts by status, the best trial, and all trials.
+
+    Example:
+        >>> from bojax import shell
+        >>> from bojax.history import Run, Status, Trial
+        >>> trial = Trial(0, {"x": 1}, status=Status.DONE, values=(2.0,))
+        >>> shell.report(Run("a", {}, {"loss": "minimize"}, 0), [trial])["counts"]
+        {'done': 1}
+    """
+    (name, direction), *_ = run.objectives.items()
+    sign = 1.0 if direction == "minimize" else -1.0
+    done = [t for t in trials if t.value is not None and math.isfinite(t.value)]
+    done = [t for t in done if t.status != Status.FAILED]
+    ranked = sorted(done, key=lambda t: (-(t.fidelity or 0.0), sign * t.value, t.id))
+    return {
+        "run": run.id,
+        "objective": name,
+        "direction": direction,
+        "counts": dict(Counter(t.status.name.lower() for t in trials)),
+        "best": _row(ranked[0]) if ranked else None,
+        "trials": [_row(trial) for trial in trials],
+    }
+
+
+def stored_report(store: str, run_id: str | None = None) -> dict[str, Any]:
+    """The report of a run in a store: of the study, or of the latest sweep if there is none.
+
+    Raises:
+        StoreError: no store, or no such run in it.
+        ConfigError: the store is empty.
+    """
+    with open_store(store, create=False) as opened:
+        runs = {run.id: run for run in opened.runs()}
+        if run_id is None:
+            if not runs:
+                raise ConfigError(f"{store}: holds no run yet; `bojax ask --space` begins one.")
+            run_id = study.RUN if study.RUN in runs else list(runs)[-1]
+        return report(opened.run(run_id), opened.trials(run_id))
+
+
+def answer(optimizer: Optimizer, request: Any) -> dict[str, Any]:
+    """The answer to one request.
+
+    Args:
+        optimizer: of the study.
+        request: {"op": "ask", "n": 2}, {"op": "tell", "trial": 3, "value": 0.5} (or "reports":
+            a list of such), {"op": "best"} or {"op": "report"}.
+
+    Raises:
+        BojaxError: what the caller says back.
+
+    Example:
+        >>> import bojax
+        >>> from bojax import shell
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 3)}, strategy="random")
+        >>> shell.answer(optimizer, {"op": "ask"})
+        {'trials': [{'trial': 0, 'config': {'k': 3}}]}
+    """
+    if not isinstance(request, Mapping) or "op" not in request:
+        raise ConfigError(f'expected an object as {{"op": "ask", "n": 2}}, got {request!r}.')
+    told = {name: value for name, value in request.items() if name != "op"}
+    match request["op"]:
+        case "ask":
+            return {"trials": ask(optimizer, told)}
+        case "tell":
+            reports = told["reports"] if set(told) == {"reports"} else [told]
+            if not isinstance(reports, list):
+                raise TrialError("reports: expected a list of what trials scored.")
+            tell(optimizer, reports)
+            return {"told": len(reports)}
+        case "best":
+            _only(told, (), "best")
+            return {"best": best(optimizer)}
+        case "report":
+            _only(told, (), "report")
+            objectives = {"value": optimizer.direction}
+            return report(Run(study.RUN, {}, objectives, optimizer.seed), optimizer.trials)
+        case other:
+            raise ConfigError(f"op {other!r}: unknown; expected ask, tell, best, report or quit.")
+
+
+def serve(optimizer: Optimizer, lines: Iterable[str], out: TextIO) -> None:
+    """Answer requests, a line each, until `{"op": "quit"}` or the end of the lines.
+
+    Example:
+        >>> import sys
+        >>> import bojax
+        >>> from bojax import shell
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 3)}, strategy="random")
+        >>> shell.serve(optimizer, ['{"op": "ask"}', '{"op": "quit"}'], sys.stdout)
+        {"trials": [{"trial": 0, "config": {"k": 3}}]}
+        {"bye": true}
+    """
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            request = parse(line, "request")
+            if isinstance(request, Mapping) and request.get("op") == "quit":
+                found = {"bye": True}
+            else:
+                found = answer(optimizer, request)
+        except (BojaxError, ValueError, TypeError, KeyError) as error:
+            found = {"error": " ".join(str(error).split())}
+        print(line_of(found), file=out, flush=True)
+        if "bye" in found:
+            return
+
+
+def parse(text: str, name: str) -> Any:
+    """JSON, or an error that says which text is none.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{name}: is no JSON ({error}): {text.strip()[:80]}") from error
+
+
+def _only(request: Mapping[str, Any], known: Sequence[str], op: str) -> None:
+    if unknown := [name for name in request if name not in known]:
+        expected = f"expected {', '.join(known)}" if known else "it takes nothing"
+        raise ConfigError(f"{op}: does not know {unknown[0]!r}; {expected}.")
+
+
+# ---------------------------------------------------------------------------------- printing
+
+
+def _asked(trial: Trial) -> dict[str, Any]:
+    told = {"trial": trial.id, "config": _finite(trial.config)}
+    return told if trial.fidelity is None else told | {"fidelity": trial.fidelity}
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    row = {"trial": trial.id, "status": trial.status.name.lower(), "value": _finite(trial.value)}
+    row["config"] = _finite(trial.config)
+    if any(trial.variance or ()):
+        row["variance"] = _finite(trial.variance[0])
+    more = {"cost": trial.cost, "fidelity": trial.fidelity}
+    return row | {name: _finite(value) for name, value in more.items() if value is not None}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for what is not finite: null."""
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def line_of(data: Any) -> str:
+    """Data as one line of JSON."""
+    return json.dumps(data, allow_nan=False, default=str)
+
+
+def text_of_trial(asked: Mapping[str, Any]) -> str:
+    """A suggestion as a shell reads it: its number, then name=value, quoted where needed.
+
+    Example:
+        >>> from bojax import shell
+        >>> shell.text_of_trial({"trial": 3, "config": {"lr": 0.5, "kind": "a b"}})
+        "3 lr=0.5 kind='a b'"
+    """
+    return " ".join([str(asked["trial"]), *_pairs(asked["config"])])
+
+
+def text_of_report(told: Mapping[str, Any], write: Callable[[str], None]) -> None:
+    """A report as text: the counts, the best trial, a table of all."""
+    counts = ", ".join(f"{n} {status}" for status, n in told["counts"].items())
+    write(f"{told['run']}: {told['direction']} {told['objective']}; trials: {counts or 'none'}")
+    if told["best"] is not None:
+        first = told["best"]
+        write(f"best: trial {first['trial']}, {first['value']:.6g}: {_told(first['config'])}")
+    if not told["trials"]:
+        return
+    cells = [("trial", "status", "value", "configuration")]
+    for row in told["trials"]:
+        value = "" if row["value"] is None else f"{row['value']:.6g}"
+        cells.append((str(row["trial"]), row["status"], value, _told(row["config"])))
+    wide = [max(len(line[i]) for line in cells) for i in range(3)]
+    for number, status, value, config in cells:
+        write(f"{number:>{wide[0]}}  {status:<{wide[1]}}  {value:>{wide[2]}}  {config}")
+
+
+def _told(config: Mapping[str, Any]) -> str:
+    return " ".join(_pairs(config))
+
+
+def _pairs(config: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={_word(value)}" for name, value in config.items()]
+
+
+def _word(value: Any) -> str:
+    return shlex.quote(value if isinstance(value, str) else line_of(value))

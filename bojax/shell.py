@@ -86,8 +86,8 @@ def ask(optimizer: Optimizer, request: Mapping[str, Any]) -> list[dict[str, Any]
     Example:
         >>> import bojax
         >>> from bojax import shell
-        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 3)}, strategy="random")
-        >>> shell.ask(optimizer, {"n": 1})
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 4)}, strategy="random")
+        >>> shell.ask(optimizer, {"n": 1, "fixed": {"k": 3}})
         [{'trial': 0, 'config': {'k': 3}}]
     """
     _only(request, ASK, "ask")
@@ -246,8 +246,8 @@ def answer(optimizer: Optimizer, request: Any) -> dict[str, Any]:
     Example:
         >>> import bojax
         >>> from bojax import shell
-        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 3)}, strategy="random")
-        >>> shell.answer(optimizer, {"op": "ask"})
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 4)}, strategy="random")
+        >>> shell.answer(optimizer, {"op": "ask", "fixed": {"k": 3}})
         {'trials': [{'trial': 0, 'config': {'k': 3}}]}
     """
     if not isinstance(request, Mapping) or "op" not in request:
@@ -280,9 +280,9 @@ def serve(optimizer: Optimizer, lines: Iterable[str], out: TextIO) -> None:
         >>> import sys
         >>> import bojax
         >>> from bojax import shell
-        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 3)}, strategy="random")
-        >>> shell.serve(optimizer, ['{"op": "ask"}', '{"op": "quit"}'], sys.stdout)
-        {"trials": [{"trial": 0, "config": {"k": 3}}]}
+        >>> optimizer = bojax.Optimizer({"k": bojax.Int(3, 4)}, strategy="random")
+        >>> shell.serve(optimizer, ['{"op": "best"}', '{"op": "quit"}'], sys.stdout)
+        {"error": "best: no trial has a value yet; tell one first."}
         {"bye": true}
     """
     for line in lines:

@@ -102,6 +102,38 @@ def test_many_at_a_time_lose_nothing(file):
     assert [trial.value for trial in told] == [float(i) for i in range(16)]
 
 
+def test_many_may_begin_it(file):
+    opened, failures = [], []
+    ready = threading.Barrier(6)
+
+    def work():
+        try:
+            ready.wait()
+            opened.append(bojax.Optimizer(SPACE, strategy="random", store=file).seed)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == [] and opened == [0] * 6
+    with open_store(file) as store:
+        assert [run.id for run in store.runs()] == ["study"]
+
+
+def test_what_is_read_is_what_others_told(file):
+    mine = bojax.Optimizer(SPACE, strategy="random", store=file)
+    mine.ask()
+    bojax.Optimizer(store=file).tell(0, 2.0)
+    assert mine.best().value == 2.0
+    bojax.Optimizer(store=file).tell({"x": 0.0, "k": "a"}, 1.0)
+    assert [trial.value for trial in mine.trials] == [2.0, 1.0]
+    bojax.Optimizer(store=file).tell({"x": 0.5, "k": "a"}, 3.0)
+    assert mine.history.values[:, 0].tolist() == [2.0, 1.0, 3.0]
+
+
 def test_together_is_all_or_nothing(file):
     mine = bojax.Optimizer(SPACE, strategy="random", store=file)
     mine.ask(2)

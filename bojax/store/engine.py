@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from bojax.errors import StoreError, StoreInUse
 from bojax.store.schema import APPLICATION_ID, has_tables, make_tables
 
 BUSY_SECONDS = 30.0  # how long a writer waits for another; a commit takes milliseconds
+POLL = 0.01  # seconds between two tries where SQLite itself does not wait
 HEADER = b"SQLite format 3\x00"
 HEADER_SIZE = 100  # bytes; the application id is the 32-bit integer at 68 (SQLite file format)
 IMMEDIATE = "bojax_immediate"  # execution option: this transaction is going to write
@@ -157,7 +159,16 @@ def _make(engine: Engine, where: str) -> None:
 def _use_wal(engine: Engine) -> None:
     """Readers and a writer side by side. The setting stays in the file."""
     with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
-        cursor.execute("PRAGMA journal_mode = WAL")  # not possible within a transaction
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:  # not possible within a transaction
+                cursor.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait here for others who make the same file this moment.
+                if "locked" not in str(error) or time.monotonic() >= end:
+                    raise
+            time.sleep(POLL)
 
 
 @contextmanager

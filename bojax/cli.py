@@ -130,19 +130,24 @@ def load(file: Path) -> ModuleType:
     return module
 
 
-def compilation_cache() -> Path:
+def compilation_cache(whole: bool = False) -> Path:
     """Switch JAX's persistent compilation cache on, in the user's own directory, mode 0700.
 
     What is in it is code, so it never stands where others can write, nor in a run's folder.
+
+    Args:
+        whole: only whole programs are kept (`bojax.executables`), in a folder of their own. One
+            that JAX's cache gave back cannot be written out again: kernels are missing in it.
     """
     import jax
 
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "bojax" / "xla"
+    folder = Path(base) / "bojax" / ("programs" if whole else "xla")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    least = 1e9 if whole else 0.3  # seconds of compiling from which on JAX's own cache keeps
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
     return folder
 
 
@@ -188,7 +193,7 @@ def _study(no_cache: bool) -> Iterator[ModuleType]:
 
         bojax.configure()
         if not no_cache:
-            compilation_cache()
+            compilation_cache(whole=True)
         from bojax import shell
 
         yield shell

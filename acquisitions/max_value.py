@@ -38,7 +38,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 MARGIN = 5.0
 
 
-def gumbel_minima(mean, variance, uniforms):
+def gumbel_minima(mean: Any, variance: Any, uniforms: Any) -> Any:
     """Draws of the least of independent Gaussians, `[S]`, by a Gumbel distribution.
 
     With P(min > y) = prod_i Phi((mean_i - y) / sd_i), the Gumbel distribution

@@ -200,7 +200,9 @@ class QLogNEI:
         return _smooth_log_ei(self, draws.rows, best, shape)
 
 
-def prune_baseline(posterior: Any, rows: Any, mask: Any = None, *, most: int = 32, seed: Any = 0):
+def prune_baseline(
+    posterior: Any, rows: Any, mask: Any = None, *, most: int = 32, seed: Any = 0
+) -> tuple[Any, Any]:
     """The rows that are the least in some joint sample, for :class:`QLogNEI`; traceable.
 
     The other rows are never the incumbent and only make the joint larger (Balandat et al.

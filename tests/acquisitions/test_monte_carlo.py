@@ -1,6 +1,6 @@
 """Rows scored together, lookahead and information: against plain simulation and quadrature."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -50,6 +50,14 @@ def test_improvement_with_pending_rows_and_without_masked_ones(smooth, draws):
     none = a.QLogEI(pending_mask=np.array([False, False]), **settings)(smooth[:1], rows, best)
     for score, chosen in ((both, [0, 3, 5, 7]), (one, [0, 3, 5]), (none, [0, 3])):
         agree(np.exp(score[0]), np.maximum(best - draws[:, chosen].min(axis=1), 0.0))
+
+
+def test_a_masked_pending_row_is_as_none(smooth):
+    rows = numbers([1, 5])  # a masked row is 0, which is better
+    pending = {"pending": np.array([[5.0]]), "pending_mask": np.array([False])}
+    for plain in (a.QLogEI(count=64, tau_max=0.5), a.QUCB(count=64)):
+        masked = replace(plain, **pending)(smooth[:1], rows, -0.5)
+        np.testing.assert_allclose(masked, plain(smooth[:1], rows, -0.5), rtol=1e-12)
 
 
 def test_noisy_improvement(smooth, draws):

@@ -239,4 +239,4 @@ def prune_baseline(
         wins = jnp.sum(winner[:, None] == jnp.arange(n), axis=0, dtype=jnp.int32)
         times, kept = jax.lax.top_k(wins, min(most, n))
         found = jnp.asarray(rows)[kept], times > 0
-    return found if traced else tuple(map(np.asarray, found))
+    return found if traced else (np.asarray(found[0]), np.asarray(found[1]))

@@ -40,7 +40,7 @@ def test_every_acquisition_is_here():
     ("precision", "together"),
     [
         ("float32", False),
-        ("float32", True),
+        pytest.param("float32", True, marks=pytest.mark.slow),
         # The same code with more room.
         pytest.param("float64", False, marks=pytest.mark.slow),
         pytest.param("float64", True, marks=pytest.mark.slow),

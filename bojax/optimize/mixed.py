@@ -6,8 +6,8 @@ alternate between the best of their neighbours and another climb; integers move 
 the first climb only. Pool and neighbourhoods have one size, so the score is traced once for
 both, and a space without discrete columns takes a single round at run time.
 
-Only feasible rows are returned. To a climb the world ends at a constraint: a step beyond it
-has an infinite value, so the line search cuts it back. In a pool nothing climbs.
+Only feasible rows are returned. A climb that leaves the feasible set is taken for the place
+where it left (:func:`bojax.optimize.walk.inside`). In a pool nothing climbs.
 
 Where the user believes the optimum to lie enters as in piBO (C. Hvarfner et al., ICLR 2022):
 the belief to the power of beta / n times the acquisition, so that it fades with the number of
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from bojax.optimize.lbfgs import minimize
 from bojax.optimize.scatter import uniforms
+from bojax.optimize.walk import inside
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
@@ -133,12 +134,11 @@ def maximize(
 
         def lane(row):
             def downhill(x):
-                value, slope = jax.value_and_grad(lambda r: -score(r[None])[0])(x)
-                if table.rules is not None:
-                    there = tables.canonical(table, x[None])
-                    allowed = tables.feasible(table, there, inside=True)[0]
-                    value = jnp.where(allowed, value, jnp.inf)
-                return value, jnp.where(moving, slope, 0.0)
+                end = None if table.rules is None else inside(table, row, x)
+                at = x if end is None else end.row
+                value, slope = jax.value_and_grad(lambda r: -score(r[None])[0])(at)
+                slope = jnp.where(moving, slope, 0.0)
+                return value, slope if end is None else jnp.where(moving, end.slope(slope), 0.0)
 
             low = jnp.where(moving, 0.0, row)
             high = jnp.where(moving, 1.0, row)
@@ -154,7 +154,10 @@ def maximize(
             )
 
         result = jax.vmap(lane)(rows)
-        return result.x, -result.value
+        ends = result.x
+        if table.rules is not None:
+            ends = jax.vmap(lambda home, x: inside(table, home, x).row)(rows, ends)
+        return ends, -result.value
 
     def round_(index, carry):
         rows, _, best = carry

@@ -5,18 +5,29 @@ sampling (R. M. Neal, Annals of Statistics 31, 2003): a walker draws a point of 
 itself; a feasible one becomes its place and the next line is a new one, an infeasible one
 becomes an end of the bracket. All walkers take one such try a trip, so one evaluation of the
 constraints a trip serves them all, however small the feasible part is.
+
+A climb must reach optima on the boundary, where most of them are. It runs free of constraints
+in coordinates whose points beyond the boundary stand for the place where the line from a
+feasible home to them crosses it. The slope is that of the crossing, by the implicit function.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 
-from bojax.optimize.scatter import normals, uniforms
+from bojax.optimize.scatter import uniforms
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
-TRIES = 40  # of each walker; eight places or so where a line is mostly infeasible
+CUTS, STAGES = (
+    24,
+    3,
+)  # places looked at along a line, and how often the first bad gap is looked into
+TRIES = 24  # of each walker: five places or so where a line is mostly infeasible
+LOCAL_TRIES = 8  # of one that stays at the first place: a bracket shrinks to half or less
 
 
 def made_feasible(table: SpaceTable, key, rows, given, near=None):
@@ -52,12 +63,15 @@ def made_feasible(table: SpaceTable, key, rows, given, near=None):
     dtype = rows.dtype
 
     def placed(unit):
-        return tables.with_given(table, tables.from_unit(table, unit), given)
+        # Not canonical: rules see the same value of every point of a cell.
+        rows = tables.from_unit(table, unit)
+        return jnp.where(jnp.isnan(given), rows, given)
 
     def feasible(candidates):
         return tables.feasible(table, candidates, inside=True)
 
-    anchors = tables.with_given(table, table.rules.anchors.astype(dtype), given)
+    anchors = table.rules.anchors.astype(dtype)
+    anchors = jnp.where(jnp.isnan(given), anchors, given)
     usable = feasible(anchors)
     # The i-th walker starts at one of the usable anchors, all of them in turn.
     order = jnp.argsort(~usable, stable=True)
@@ -74,7 +88,7 @@ def made_feasible(table: SpaceTable, key, rows, given, near=None):
     def trip(i, carry):
         home, line, low, high, found = carry
         own = jax.random.fold_in(key, i)
-        draws = uniforms(own, (count, 3), dtype)
+        draws = uniforms(own, (count, 3 + d), dtype)
         step = low + (high - low) * draws[:, :1]
         tried = jnp.clip(home + step * line, 0.0, 1.0)
         good = feasible(placed(tried))[:, None] & (roams[:, None] | ~found)
@@ -82,7 +96,7 @@ def made_feasible(table: SpaceTable, key, rows, given, near=None):
         # A new line after a success, of one column or of all, as long as the cube allows.
         column = jnp.floor(draws[:, 1:2] * d).astype(jnp.int32)
         one = (jnp.arange(d, dtype=jnp.int32) == column).astype(dtype)
-        fresh = jnp.where(draws[:, 2:] < 0.5, one, normals(own, (count, d), dtype))
+        fresh = jnp.where(draws[:, 2:3] < 0.5, one, draws[:, 3:] - 0.5)
         line = jnp.where(good, fresh, line)
         low = jnp.where(good, -_reach(home, -line), jnp.where(step < 0, step, low))
         high = jnp.where(good, _reach(home, line), jnp.where(step < 0, high, step))
@@ -91,8 +105,68 @@ def made_feasible(table: SpaceTable, key, rows, given, near=None):
     # The first bracket ends at the candidate itself.
     ends = (jnp.zeros((count, 1), dtype), jnp.ones((count, 1), dtype))
     none = jnp.zeros((count, 1), bool)
-    walk = jax.lax.fori_loop(0, TRIES, trip, (home, line, *ends, none))
-    return jnp.where(fine[:, None], rows, placed(walk[0]))
+    tries = TRIES if near is None else jnp.where(jnp.any(roams), TRIES, LOCAL_TRIES)
+    walk = jax.lax.fori_loop(0, tries, trip, (home, line, *ends, none))
+    end = tables.with_given(table, tables.from_unit(table, walk[0]), given)
+    return jnp.where(fine[:, None], rows, end)
+
+
+class Inside(NamedTuple):
+    """Where a point stands for, and how slopes there become slopes at the point.
+
+    Attributes:
+        row: `[D]` feasible, the point itself if that is.
+        share: how far along the line from home it lies, 1 at the point.
+        line: `[D]`, point minus home.
+        normal: `[D]`, slope of the constraint that ends the line.
+    """
+
+    row: Any
+    share: Any
+    line: Any
+    normal: Any
+
+    def slope(self, there):
+        """The slope at the point of what has the slope `there` at the row."""
+        across = jnp.sum(self.normal * self.line)
+        along = jnp.sum(there * self.line) / jnp.where(across > 0, across, 1.0)
+        held = self.share * (there - jnp.where(across > 0, along, 0.0) * self.normal)
+        return jnp.where(self.share < 1.0, held, there)
+
+
+def inside(table: SpaceTable, home, point) -> Inside:
+    """The last feasible place on the line from a feasible `home` to a point, both `[D]`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import bojax
+        >>> from bojax.optimize.walk import inside
+        >>> space = bojax.Space(
+        ...     {"x": bojax.Float(0, 1)}, constraints=[bojax.Linear({"x": 1}, at_most=0.5)])
+        >>> home, point = jnp.zeros(4), jnp.array([1.0, 0, 0, 0])
+        >>> round(float(inside(space.table, home, point).row[0]), 3)
+        0.5
+    """
+    line, dtype = point - home, point.dtype
+    marks = jnp.arange(1, CUTS + 1, dtype=dtype) / CUTS
+
+    def broken(rows):
+        return tables.excess(table, rows, inside=True)
+
+    def stage(_, ends):
+        low, width = ends
+        shares = low + width * marks
+        good = jnp.all(broken(home + shares[:, None] * line) <= 0.0, axis=1)
+        whole = jnp.sum(jnp.cumprod(good, dtype=jnp.int32), dtype=jnp.int32).astype(dtype)
+        # With no bad gap the first stage ends at 1, where the others stay.
+        return low + width * whole / CUTS, jnp.where(whole == CUTS, 0.0, width / CUTS)
+
+    share, width = jax.lax.fori_loop(0, STAGES, stage, (jnp.zeros((), dtype), jnp.ones((), dtype)))
+    row = home + share * line
+    # The rule that is broken a little further on is the one that ends the line.
+    worst = jnp.argmax(broken((home + (share + width) * line)[None])[0])
+    normal = jax.grad(lambda r: broken(r[None])[0, worst])(row)
+    return Inside(row, share, line, normal)
 
 
 def _reach(home, line):

@@ -2,8 +2,8 @@
 
 Bergstra & Bengio (2012), "Random Search for Hyper-Parameter Optimization", JMLR 13. The
 baseline everything is to be held against, also at twice the budget. Under constraints the
-draws are uniform over what is feasible: a feasible one of the alternatives if there is one,
-else the end of a walk that leaves the uniform distribution as it is.
+draws are spread over what is feasible: a feasible one of the alternatives if there is one,
+else the end of a short walk from a feasible row.
 """
 
 from __future__ import annotations

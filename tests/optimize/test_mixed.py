@@ -207,3 +207,82 @@ def test_scores_that_are_not_numbers_lose():
 
 def table32(table):
     return jax.tree.map(lambda x: np.asarray(x, np.float32) if x.dtype == np.float64 else x, table)
+
+
+# ---------------------------------------------------------------------- constraints and beliefs
+
+BOX = {name: bojax.Float(0, 1) for name in "abcd"}
+NOT_FIXED = np.zeros(4, bool)
+
+
+def ruled(*rules):
+    return bojax.Space(BOX, constraints=[bojax.Linear(*rule) for rule in rules])
+
+
+@pytest.fixture(scope="module")
+def under_rules():
+    """A bowl's top under linear constraints: `(table, pool, centre)` -> found."""
+
+    @jax.jit
+    def run(table, pool, centre):
+        def score(rows):
+            return -jnp.sum((rows - centre) ** 2, axis=-1)
+
+        none = jnp.zeros(1, bool)
+        return maximize(score, table, jax.random.key(0), pool, NOT_FIXED, pool[:1], none)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("rules", "top"),
+    [
+        # On one plane: the centre's foot on it.
+        ([({"a": 1, "b": 1}, 0.5), ({"a": 1}, 0.9)], [0.25, 0.25, 0.6, 0.6]),
+        # On the edge of two: a + b = 0.5 and b = 0.1.
+        ([({"a": 1, "b": 1}, 0.5), ({"b": 1}, 0.1)], [0.4, 0.1, 0.6, 0.6]),
+        # The centre itself.
+        ([({"a": 1, "b": 1}, 1.5), ({"a": 1}, 0.9)], [0.6, 0.6, 0.6, 0.6]),
+    ],
+)
+def test_the_top_under_constraints_is_reached_and_never_passed(under_rules, rules, top):
+    space = ruled(*rules)
+    pool = space.feasible_rows(64, 1)
+    with jax.enable_x64(True):
+        found = under_rules(space.table, pool, np.full(4, 0.6))
+    row = np.asarray(found.row)
+    np.testing.assert_allclose(row, top, atol=2e-3)
+    assert tables.feasible(space.table, row, np, inside=True)
+    assert abs(float(found.score) + np.sum((row - 0.6) ** 2)) < 1e-12
+
+
+def test_an_infeasible_pool_gives_nothing(under_rules):
+    space = ruled(({"a": 1, "b": 1}, 0.5), ({"a": 1}, 0.9))
+    with jax.enable_x64(True):
+        found = under_rules(space.table, np.full((64, 4), 0.7), np.full(4, 0.6))
+    assert not found.valid
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_belief_tilts_the_score_and_fades(known):
+    space = bojax.Space({"x": bojax.Float(0, 1, prior=bojax.Normal(0.8, 0.1))})
+    pool = np.linspace(0, 1, 32)[:, None] * np.array([1.0, 0, 0, 0])
+
+    def score(rows):
+        return -10 * (rows[:, 0] - 0.2) ** 2
+
+    @jax.jit
+    def best(table, lines):
+        taken = jnp.full((1000, 4), 9.0)
+        return maximize(
+            score, table, jax.random.key(0), pool, NOT_FIXED, taken,
+            jnp.arange(1000, dtype=jnp.int32) < lines, heights=score(pool) if known else None,
+        )  # fmt: skip
+
+    for lines in (1, 10, 1000):
+        with jax.enable_x64(True):
+            found = best(space.table, np.int32(lines))
+        # Where -10 (x - 0.2)^2 and -(10 / n) (x - 0.8)^2 / (2 0.1^2) have opposite slopes.
+        weight = 50 * 10 / lines
+        wanted = (10 * 0.2 + weight * 0.8) / (10 + weight)
+        assert float(found.row[0]) == pytest.approx(wanted, abs=2e-3)

@@ -151,7 +151,13 @@ class Kept:
                 )
             except Exception:  # written by a process that died, or for another machine
                 file.unlink(missing_ok=True)
-        compiled = self._jitted.lower(*arguments, **named).compile()
+        # What JAX's cache gives back is serialised without its kernels, so it is not asked.
+        before = jax.config.jax_enable_compilation_cache
+        jax.config.update("jax_enable_compilation_cache", False)
+        try:
+            compiled = self._jitted.lower(*arguments, **named).compile()
+        finally:
+            jax.config.update("jax_enable_compilation_cache", before)
         try:
             text = pickle.dumps(serialization.serialize(compiled))
         except Exception:  # a backend that cannot

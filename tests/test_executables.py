@@ -119,8 +119,8 @@ def test_a_folder_that_others_may_write_to_is_not_used(cache):
     assert fresh()(2.0, 2) == 4.0 and not list(cache.iterdir())
 
 
-def test_nothing_is_kept_without_jaxs_own_cache():
-    assert jax.config.jax_compilation_cache_dir is None
+def test_nothing_is_kept_without_jaxs_own_cache(cache):
+    jax.config.update("jax_compilation_cache_dir", None)
     assert executables.folder() is None
 
 
@@ -138,3 +138,21 @@ def test_a_fresh_process_finds_its_lapack(cache):
         told = subprocess.run(command, capture_output=True, text=True, check=True)
         assert told.stdout.strip() == "2.0"
         assert len(list(cache.iterdir())) == 1
+
+
+def test_a_program_that_jaxs_cache_has_is_kept_whole(cache):
+    """JAX's cache holds it, the folder does not: after an upgrade of this package, say."""
+    code = (
+        "import sys, jax, numpy as np\n"
+        "from bojax import configuration\n"
+        "from bojax.optimize import linalg\n"
+        "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)\n"
+        "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
+        "if sys.argv[2] == 'jax': jax.jit(linalg.inverse_transposed)(np.eye(60))\n"
+        "else: print(configuration.jit(linalg.inverse_transposed)(np.eye(60))[0, 0])\n"
+    )
+    for who in ("jax", "bojax", "bojax"):
+        command = [sys.executable, "-c", code, str(cache.parent), who]
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "1.0"

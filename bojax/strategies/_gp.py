@@ -42,7 +42,7 @@ INITIAL = 5
 SOBOL_CANDIDATES = 512
 LOCAL_CANDIDATES = 256  # around the incumbent: they find what Sobol cannot in 6 columns up
 LANES = 8
-FANTASIES = 64
+FANTASIES = 16
 REFIT_ALL = 1.5  # all starts again when there are so many times more lines than last time
 
 WARPS = {"half_rank": half_rank, "none": lambda values, mask: values}

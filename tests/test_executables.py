@@ -149,8 +149,9 @@ def test_a_program_that_jaxs_cache_has_is_kept_whole(cache):
         "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
         "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)\n"
         "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
-        "if sys.argv[2] == 'jax': configuration.jit(linalg.inverse_transposed).outermost(np.eye(60))\n"
-        "else: print(configuration.jit(linalg.inverse_transposed)(np.eye(60))[0, 0])\n"
+        "program = configuration.jit(linalg.inverse_transposed)\n"
+        "if sys.argv[2] == 'jax': program.outermost(np.eye(60))\n"
+        "else: print(program(np.eye(60))[0, 0])\n"
     )
     for who in ("jax", "bojax", "bojax"):
         command = [sys.executable, "-c", code, str(cache.parent), who]

@@ -10,7 +10,7 @@ surrogate needs no method but `fit`. Where the surrogate is bojax's own Gaussian
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -123,12 +123,13 @@ class ModelBased:
             keys = jax.random.split(jax.random.fold_in(key, number), 6)
             at = jax.lax.dynamic_index_in_dim(given, i, keepdims=False)
             posterior, _ = surrogate.fit(keys[5], data)
+            drawn = _drawn(acquisition, jax.random.fold_in(keys[5], 1))
             means = _moments(posterior, data.rows)[0]
             means = jnp.where(data.mask, means, jnp.inf)
             incumbent, leader = jnp.min(means), data.rows[jnp.argmin(means)]
 
             def height(candidates):
-                return acquisition((posterior,), candidates[:, None, :], incumbent)
+                return drawn((posterior,), candidates[:, None, :], incumbent)
 
             pool = candidate_pool(
                 keys, table, leader, at, number, shift,
@@ -243,7 +244,14 @@ def model_based(
 
 def _carried(part: Any) -> Any:
     """The part itself if it is a pytree, else wrapped as static."""
-    return Static(part) if jax.tree.leaves(part) == [part] else part
+    return Static(part) if jax.tree_util.all_leaves([part]) else part
+
+
+def _drawn(acquisition: Any, key) -> Any:
+    """An acquisition that draws (it has a `seed`), with draws of its own for this suggestion."""
+    if not hasattr(acquisition, "seed") or not is_dataclass(acquisition):
+        return acquisition
+    return replace(acquisition, seed=jax.random.bits(key, (), jnp.uint32))  # type: ignore[type-var]
 
 
 def _bare(part: Any) -> Any:

@@ -10,6 +10,7 @@ import pytest
 import bojax
 from bojax.history import Status, empty_history
 from bojax.strategies import ModelBased, Sizes, model_based
+from bojax.strategies._model_based import _drawn
 
 SPACE = bojax.Space({"x": bojax.Float(0, 1)})
 SIZES = {"candidates": 12, "local": 4, "lanes": 4}  # small: nothing depends on them here
@@ -163,3 +164,15 @@ def test_through_the_optimizer():
 def test_bad_input_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         model_based(**settings)
+
+
+def test_an_acquisition_of_one_array_is_a_pytree_not_a_constant():
+    strategy = bojax.strategies.model_based(acquisition=bojax.acquisitions.UCB(np.array([2.0])))
+    assert isinstance(strategy.acquisition, bojax.acquisitions.UCB)
+
+
+def test_acquisitions_that_draw_do_so_anew_for_every_suggestion():
+    one, two = (_drawn(bojax.acquisitions.Thompson(), jax.random.key(k)) for k in (0, 1))
+    assert int(one.seed) != int(two.seed) and one.count == two.count
+    plain = bojax.acquisitions.LogEI()
+    assert _drawn(plain, jax.random.key(0)) is plain

@@ -270,6 +270,7 @@ class Optimizer:
             Traceback (most recent call last):
             ValueError: explain: the strategy Random has no model that would say why.
         """
+        self._refresh()
         known = self._trials[self._known(trial)]
         asked = getattr(self.strategy, "explain_on_host", None)
         if asked is None:

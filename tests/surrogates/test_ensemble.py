@@ -81,6 +81,7 @@ def test_it_beats_the_mean():
     assert np.sqrt(np.mean((mean - values[50:]) ** 2)) < 0.4 * values[50:].std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -111,6 +111,7 @@ def test_it_beats_the_mean():
     assert np.sqrt(np.mean((mean - test.values) ** 2)) < 0.35 * test.values.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -15,7 +15,10 @@ def value(config):
     return 10.0 + (config["x"] - 0.3) ** 2 + (config["kind"] == "b")
 
 
-@pytest.fixture(scope="module", params=["maximize", pytest.param("minimize", marks=pytest.mark.slow)])
+DIRECTIONS = ["maximize", pytest.param("minimize", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=DIRECTIONS)
 def told(request):
     """An optimizer that has told results and one pending trial of the model's."""
     sign = 1.0 if request.param == "minimize" else -1.0

@@ -13,24 +13,13 @@ import argparse
 
 import numpy as np
 import record
+from ablation import regrets
 
 import bojax
 from bojax import stats
 from bojax.benchmark import compare_strategies, problems
 
 FILE = record.ROWS / "conditional.csv"
-
-
-def final(traces, method):
-    """log10 regret at the end by instance: `{(problem, instance): [seeds]}`."""
-    found: dict[tuple[str, int], list[float]] = {}
-    for trace in sorted(traces, key=lambda t: (t.problem, t.instance, t.seed)):
-        if trace.method == method:
-            best = np.minimum.accumulate(trace.values)[-1]
-            regret = (best - trace.optimum) / (trace.reference - trace.optimum)
-            cut = float(stats.log_regret(np.array([regret]))[0])
-            found.setdefault((trace.problem, trace.instance), []).append(cut)
-    return found
 
 
 def main(arguments=None):
@@ -44,7 +33,7 @@ def main(arguments=None):
     }
     chosen = [p for p in problems.standard("tuning") if p.name.startswith("conditional")]
     found = compare_strategies(strategies, chosen, seeds=settings.seeds, evaluations=40, store=FILE)
-    ours, theirs = final(found.traces, "conditional"), final(found.traces, "filled")
+    ours, theirs = (regrets(found.traces, name)[0] for name in ("conditional", "filled"))
     for key in ours:
         print(key, f"conditional {np.mean(ours[key]):.3f}", f"filled {np.mean(theirs[key]):.3f}")
     print("conditional - filled, log10 regret:", stats.bootstrap_over_problems(ours, theirs))

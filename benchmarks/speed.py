@@ -44,6 +44,7 @@ import record
 from speed_parts import evaluations, fits, many, runs, scaling, suggestions
 from speed_parts.rounds import Peers, Recorder, groups, interleave
 
+from bojax.analysis._growth import exponent
 from bojax.configuration import set_compiler_flags, set_lapack_threads
 
 FILE = record.ROWS / "speed.csv"
@@ -92,8 +93,8 @@ def exponents(rows) -> list[str]:
         sizes = sorted(by_size)
         middle = [statistics.median(by_size[size]) for size in sizes]
         if len(sizes) > 2:
-            over_all = scaling.exponent(sizes, middle)
-            largest = scaling.exponent(sizes[-3:], middle[-3:])
+            over_all = exponent(sizes, middle)
+            largest = exponent(sizes[-3:], middle[-3:])
             lines.append(
                 f"{part}: seconds grow as size ^ {over_all:.2f} from {sizes[0]:g} to "
                 f"{sizes[-1]:g}, ^ {largest:.2f} from {sizes[-3]:g}"

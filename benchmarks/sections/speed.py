@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 
-import numpy as np
+from bojax.analysis._growth import exponent
 
 from . import Rows, Section, bullets, losses, spread, table
 
@@ -115,9 +114,9 @@ def _growth(rows: Rows) -> list[list[str]]:
     for name, line in growing(rows).items():
         sizes, middle = list(line), list(line.values())
         upper = max(0, len(sizes) // 2 - 1)
+        whole, largest = exponent(sizes, middle), exponent(sizes[upper:], middle[upper:])
         lines.append([
-            name, f"{_slope(sizes, middle):.2f}", f"{_slope(sizes[upper:], middle[upper:]):.2f}",
-            ", ".join(f"{size:g}" for size in sizes),
+            name, f"{whole:.2f}", f"{largest:.2f}", ", ".join(f"{size:g}" for size in sizes)
         ])  # fmt: skip
     return lines
 
@@ -143,10 +142,6 @@ def _latest(rows: Rows) -> Rows:
     for row in rows:
         last[row["part"]] = max(row["run"], last.get(row["part"], ""))
     return [row for row in rows if row["run"] == last[row["part"]]]
-
-
-def _slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
 def _provenance(rows: Rows) -> str:

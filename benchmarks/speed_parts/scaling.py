@@ -6,7 +6,6 @@ import functools
 from dataclasses import replace
 
 import jax
-import numpy as np
 
 import bojax
 from bojax.surrogates import Data
@@ -78,8 +77,3 @@ def whole(count):
         return replace(found, seconds=found.seconds * count, processor=found.processor * count)
 
     return together
-
-
-def exponent(sizes, seconds) -> float:
-    """Slope of log seconds over log size, by least squares: seconds ~ size ** slope."""
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])

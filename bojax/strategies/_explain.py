@@ -14,6 +14,7 @@ from bojax.acquisitions import LogEI
 from bojax.configuration import jit, single_threaded
 from bojax.history import History, Status
 from bojax.space import table as tables
+from bojax.strategies import protocol
 from bojax.surrogates import Fantasies
 
 SMALL = 0.01  # nats of log EI below which a parameter is not named in the text
@@ -93,8 +94,7 @@ def explain_on_host(strategy, state, history: History, bits, row: np.ndarray, tr
         (history.trial < trial) & (history.status != Status.PENDING), history.status, Status.EMPTY
     ).astype(history.status.dtype)
     known = history._replace(status=status)
-    final = (status == Status.DONE) | (status == Status.STOPPED) | (status == Status.PAUSED)
-    if np.sum(final & np.isfinite(history.values[:, 0])) < 2:
+    if np.sum(protocol.told_lines(known, np)) < 2:
         raise ValueError(
             f"explain: trial {trial} comes from the initial design: fewer than two results were "
             "known before it, so no model chose it."

@@ -118,7 +118,7 @@ class GPStrategy:
 
     def designs(self, state: State, history: History, xp):
         """Whether the next batch comes from the design: too little asked or told to model."""
-        told = xp.sum(told_lines(history, xp), dtype=xp.int32)
+        told = xp.sum(protocol.told_lines(history, xp), dtype=xp.int32)
         return ((state.asked < self.initial) & (told < self.initial)) | (told < 2)
 
     def design(self, state: State, history: History, key, q, given, wanted):
@@ -327,16 +327,9 @@ def gp(
 # ------------------------------------------------------------------ what the history says
 
 
-def told_lines(history: History, xp):
-    """`[N]` bool: lines with a usable value."""
-    status = history.status
-    final = (status == Status.DONE) | (status == Status.STOPPED) | (status == Status.PAUSED)
-    return final & xp.isfinite(history.values[:, 0])
-
-
 def observations(history: History, table: SpaceTable, warp) -> Data:
     """The history's lines as data: failures at the worst value seen, the rest masked out."""
-    told = told_lines(history, jnp)
+    told = protocol.told_lines(history, jnp)
     values = jnp.where(told, history.values[:, 0], 0.0)
     values = warp(values, told)
     worst = jnp.max(jnp.where(told, values, -jnp.inf))

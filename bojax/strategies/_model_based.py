@@ -31,7 +31,6 @@ from bojax.strategies._gp import (
     SOBOL_CANDIDATES,
     WARPS,
     observations,
-    told_lines,
 )
 from bojax.strategies._pool import candidate_pool
 from bojax.strategies._sobol import Sobol
@@ -86,7 +85,7 @@ class ModelBased:
         """`q` rows: the design's, or the maximisers of the acquisition one after the other."""
         given = protocol.nothing_given(history, q) if given is None else given
         wanted = jnp.asarray(q if wanted is None else wanted, jnp.int32)
-        usable = jnp.sum(told_lines(history, jnp), dtype=jnp.int32)
+        usable = jnp.sum(protocol.told_lines(history, jnp), dtype=jnp.int32)
         early = ((state.asked < self.initial) & (usable < self.initial)) | (usable < 2)
         return jax.lax.cond(
             early,

@@ -90,6 +90,13 @@ class Strategy(Protocol):
         """The state after results entered the history."""
 
 
+def told_lines(history: History, xp):
+    """`[N]` bool: lines with a usable value."""
+    status = history.status
+    final = (status == Status.DONE) | (status == Status.STOPPED) | (status == Status.PAUSED)
+    return final & xp.isfinite(history.values[:, 0])
+
+
 class Taken(NamedTuple):
     """Rows that may not be suggested again: `rows [T, D]` where `mask [T]`."""
 

@@ -280,17 +280,11 @@ class Fantasies:
         new = features_of(self.posterior.table, rows)
         return _weights(self.posterior, new)
 
-    def column(self, row):
-        """Last column of U once `row` is observed with noise, and the pivot L_nn.
-
-        The new row of L is (l, p) with l = U'k, p^2 = k(x, x) + noise - l'l; the new column
-        of U is (-U l / p, 1 / p).
-        """
-        left, pivot = self.pivot(features_of(self.posterior.table, row[None]))
-        return -(self.upper @ left) / pivot, pivot
-
     def pivot(self, new: Features):
-        """`(l, p)` of one new row: what it adds to L."""
+        """What one new row, observed with noise, adds to L: `(l, p)`.
+
+        l = U'k and p^2 = k(x, x) + noise - l'l; the new column of U is (-U l / p, 1 / p).
+        """
         old = self.posterior
         weights = _weights(old, new)[0]
         left = old.kernel.diagonal(new)[0] + old.noise - jnp.sum(weights**2)

@@ -22,7 +22,7 @@ test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-all: $(READY)
-	$(BIN)/pytest -m ""
+	BOJAX_TEST_OPTIMISED=1 $(BIN)/pytest -m ""
 
 # Types are checked on an installed copy: an editable install hides from mypy that kernels/
 # and acquisitions/ are bojax.kernels and bojax.acquisitions.

@@ -1,16 +1,31 @@
 """What every test and doctest runs under, wherever pytest was told to look."""
 
+import gc
 import importlib
+import os
 import sys
 from pathlib import Path
 
 import jax
+import pytest
 
 import bojax
 
 ROOT = Path(__file__).parent
 # Folders that install under another name (pyproject.toml, package-dir).
 MAPPED = {"kernels": "bojax.kernels", "acquisitions": "bojax.acquisitions"}
+
+# Compiling is most of what the suite does, and LLVM's optimisations are a third of that; hardly a
+# program of the tests runs long enough to earn them back. BOJAX_TEST_OPTIMISED=1 (`make
+# test-all`) keeps them, as every user has them.
+if not os.environ.get("BOJAX_TEST_OPTIMISED"):
+    flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+
+# Linux gives a process 65,530 memory maps unless told otherwise. A compiled program holds about
+# ten of them, and past the last one the next compilation is a segmentation fault.
+MAPS = Path("/proc/self/maps")
+MAPS_KEPT = 20_000
 
 bojax.configure(cpu_devices=2)  # before JAX starts: sharded code is tested everywhere
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -26,3 +41,15 @@ def pytest_collect_file(file_path):
         parts = [part for part in parts if part != "__init__"]
         module = importlib.import_module(".".join([MAPPED[folder], *parts]))
         sys.modules[".".join([folder, *parts])] = module
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Between two files, the programs of the last go where there are too many."""
+    if (nextitem is None or nextitem.path != item.path) and _maps() > MAPS_KEPT:
+        jax.clear_caches()
+        gc.collect()
+
+
+def _maps() -> int:
+    return MAPS.read_bytes().count(b"\n") if MAPS.exists() else 0

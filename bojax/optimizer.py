@@ -47,6 +47,8 @@ class Optimizer:
             else: no clock, no order of arrival.
         direction: "minimize" or "maximize".
         repeats: "never" or "replicate": what happens once a finite space is used up.
+        evaluations: how many results are planned, if that is known: a strategy's first design is
+            at most a quarter of them. It sets no end.
         callbacks: called as `callback(event, trial)` with event "asked" or "told".
         store: path of a file, or a database URL, that keeps the study: each ask and each tell
             is committed there before it returns, from any number of processes at a time. An
@@ -56,7 +58,7 @@ class Optimizer:
 
     Raises:
         SpaceError: the space is not one.
-        ValueError: unknown strategy, direction or repeats.
+        ValueError: unknown strategy, direction or repeats, or fewer than one evaluation.
         ConfigError: the store was begun with another space or other settings.
         StoreError: neither a space nor a study in the store, or no store at all.
 
@@ -78,6 +80,7 @@ class Optimizer:
         seed: int = 0,
         direction: str = "minimize",
         repeats: str = "never",
+        evaluations: int | None = None,
         callbacks: Sequence[Callable[[str, Trial], None]] = (),
         store: str | os.PathLike[str] | None = None,
         functions: Mapping[str, Callable] | None = None,
@@ -88,8 +91,9 @@ class Optimizer:
             from bojax import study  # the database's code loads only here
 
             given = {"strategy": strategy, "seed": seed}
-            given |= {"direction": direction, "repeats": repeats}
-            space, strategy, seed, direction, repeats = study.agreed(store, space, given, functions)
+            given |= {"direction": direction, "repeats": repeats, "evaluations": evaluations}
+            kept = study.agreed(store, space, given, functions)
+            space, strategy, seed, direction, repeats, evaluations = kept
         if space is None:
             raise SpaceError("Optimizer: needs a space, or the store of a study: store=.")
         if not isinstance(space, Space):
@@ -100,16 +104,20 @@ class Optimizer:
             raise ValueError(f"repeats: expected 'never' or 'replicate', got {repeats!r}.")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed: expected an integer, got {seed!r}.")
+        if evaluations is not None and (isinstance(evaluations, bool) or not evaluations >= 1):
+            raise ValueError(f"evaluations: expected at least 1, or None, got {evaluations!r}.")
         self.space, self.direction, self.seed = space, direction, int(seed)
         self.repeats, self.callbacks = repeats, tuple(callbacks)
+        self.evaluations = None if evaluations is None else int(evaluations)
         self.strategy = by_name(strategy)
-        self._session = Session(
-            space, self.strategy, seed=self.seed, sizes=Sizes(), repeats=repeats
-        )
+        sizes = Sizes(evaluations=self.evaluations)
+        self._session = Session(space, self.strategy, seed=self.seed, sizes=sizes, repeats=repeats)
         self._trials: list[Trial] = []
         if store is not None:
             self._untouched = json.dumps(self._session.save_state())
-            settings = study.Settings(space, self.strategy, self.seed, direction, repeats)
+            settings = study.Settings(
+                space, self.strategy, self.seed, direction, repeats, self.evaluations
+            )
             self._study = study.opened(store, settings)
 
     # ------------------------------------------------------------------ ask
@@ -323,6 +331,7 @@ class Optimizer:
             "seed": self.seed,
             "direction": self.direction,
             "repeats": self.repeats,
+            "evaluations": self.evaluations,
             "trials": [json.loads(to_json(trial)) for trial in self._trials],
             "session": self._session.save(),
         }
@@ -376,6 +385,7 @@ class Optimizer:
             seed=body["seed"],
             direction=body["direction"],
             repeats=body["repeats"],
+            evaluations=body.get("evaluations"),
             callbacks=callbacks,
         )
         optimizer._trials = [from_json(Trial, json.dumps(trial)) for trial in body["trials"]]

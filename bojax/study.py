@@ -26,7 +26,9 @@ from bojax.strategies import by_name, from_description, to_description
 
 RUN = "study"  # the run's id: a store holds one study, beside sweeps if need be
 STATE = "strategy"  # the name of the strategy's state in the store
-DEFAULTS = {"strategy": "gp", "seed": 0, "direction": "minimize", "repeats": "never"}
+DEFAULTS: dict[str, Any] = {
+    "strategy": "gp", "seed": 0, "direction": "minimize", "repeats": "never", "evaluations": None,
+}  # fmt: skip
 
 
 class Settings(NamedTuple):
@@ -37,6 +39,7 @@ class Settings(NamedTuple):
     seed: int
     direction: str
     repeats: str
+    evaluations: int | None = None
 
 
 class Door(Protocol):
@@ -71,8 +74,8 @@ def agreed(
     Args:
         where: of the store.
         space: or None, for the store's own.
-        given: "strategy", "seed", "direction" and "repeats". One that is as in `DEFAULTS`
-            leaves the choice to the store.
+        given: "strategy", "seed", "direction", "repeats" and "evaluations". One that is as in
+            `DEFAULTS` leaves the choice to the store.
         functions: as for `Space.from_json`.
 
     Raises:
@@ -94,6 +97,7 @@ def agreed(
         _same_space(where, run, space)
     kept = {"seed": run.seed, "direction": run.objectives["value"]}
     kept["repeats"] = run.settings["repeats"]
+    kept["evaluations"] = run.settings.get("evaluations")
     for name, value in kept.items():
         if given[name] not in (value, DEFAULTS[name]):
             raise ConfigError(other(where, name, value, given[name]))
@@ -224,6 +228,7 @@ def opened(where: str | Path, settings: Settings) -> Study:
         settings={
             "strategy": to_description(settings.strategy),
             "repeats": settings.repeats,
+            **({} if settings.evaluations is None else {"evaluations": settings.evaluations}),
         },
     )
     store = open_store(where)

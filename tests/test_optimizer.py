@@ -87,7 +87,7 @@ def test_nothing_is_suggested_twice_in_a_batch_or_later(name):
     assert len(set(configs(opt))) == 12
 
 
-@pytest.mark.parametrize("batch", [None, 4])
+@pytest.mark.parametrize("batch", [pytest.param(None, marks=pytest.mark.slow), 4])
 def test_a_finite_space_is_used_up_exactly_once_each(name, batch):
     opt = optimizer(name, FINITE, seed=3)
     with pytest.raises(bojax.SpaceExhausted, match="all 10 configurations"):

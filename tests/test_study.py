@@ -173,12 +173,16 @@ def test_callbacks_hear_only_of_what_is_kept(file, monkeypatch):
 
 def test_what_differs_from_the_store_is_refused(file):
     settings = {"strategy": "sobol", "seed": 3, "direction": "maximize", "repeats": "replicate"}
+    settings["evaluations"] = 12
     bojax.Optimizer(SPACE, store=file, **settings).tell({"x": 0.0, "k": "a"}, 1.0)
     kept = bojax.Optimizer(SPACE, store=file)  # what is not given is the store's
     assert (kept.seed, kept.direction, kept.repeats) == (3, "maximize", "replicate")
+    assert kept.evaluations == 12
     assert kept.strategy == bojax.strategies.sobol()
     with pytest.raises(ConfigError, match=r"seed: .* begun with 3, got 4"):
         bojax.Optimizer(store=file, seed=4)
+    with pytest.raises(ConfigError, match=r"evaluations: .* begun with 12, got 13"):
+        bojax.Optimizer(store=file, evaluations=13)
     with pytest.raises(ConfigError, match=r"strategy: .*'sobol'.*'random'"):
         bojax.Optimizer(store=file, strategy="random")
     with pytest.raises(ConfigError, match=r"k: .*another space"):

@@ -24,6 +24,7 @@ from bojax.history import History, Status
 from bojax.loop import Problem
 from bojax.optimizer import Optimizer
 from bojax.strategies import protocol
+from bojax.strategies._fantasies import targets_of
 from bojax.strategies._pool import candidate_pool
 from bojax.surrogates import Fantasies
 
@@ -265,7 +266,7 @@ class _Staged:
             )
 
         self._has_stages = all(
-            hasattr(inner, name) for name in ("designs", "design", "fit", "suggest", "targets")
+            hasattr(inner, name) for name in ("designs", "design", "fit", "suggest")
         )
         self._ask = jax.jit(with_key(inner.ask), static_argnums=3)
         if self._has_stages:
@@ -323,7 +324,7 @@ class _Staged:
         inner, table = self.strategy, state.table
         key = jax.random.wrap_key_data(bits)
         believed = Fantasies(posterior, posterior.whitened[:, None])
-        means, _ = believed.mean_and_variance(inner.targets(believed, table, given))
+        means, _ = believed.mean_and_variance(targets_of(believed, table, given))
         known = jnp.where(posterior.mask[:, None], means, jnp.inf)
         leader = posterior.features.coordinate[jnp.argmin(known[:, 0])]
         keys = jax.random.split(jax.random.fold_in(key, state.asked), 5)

@@ -15,6 +15,7 @@ from bojax.configuration import jit, single_threaded
 from bojax.history import History, Status
 from bojax.space import table as tables
 from bojax.strategies import protocol
+from bojax.strategies._fantasies import targets_of
 from bojax.surrogates import Fantasies
 
 SMALL = 0.01  # nats of log EI below which a parameter is not named in the text
@@ -110,7 +111,7 @@ def _program(strategy, state, history: History, bits, row):
     _, posterior = strategy.fit(state, history, jax.random.wrap_key_data(bits))
     lines = Fantasies(posterior, posterior.whitened[:, None])
     given = jnp.where(table.role == tables.PARAMETER, jnp.nan, row)
-    targets = strategy.targets(lines, table, given)
+    targets = targets_of(lines, table, given)
     # One parameter after the other as the incumbent has it; the row itself first.
     means, _ = lines.mean_and_variance(targets)
     means = jnp.where(posterior.mask, means[:, 0], jnp.inf)

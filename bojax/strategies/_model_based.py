@@ -18,30 +18,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from bojax.acquisitions import LogEI
-from bojax.history import TAGS, History, Status
-from bojax.optimize import maximize
+from bojax.history import History, Status
 from bojax.pytrees import pytree
-from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies._gp import (
-    INITIAL,
     LANES,
     LOCAL_CANDIDATES,
     SOBOL_CANDIDATES,
     WARPS,
     observations,
 )
-from bojax.strategies._pool import candidate_pool
+from bojax.strategies._pool import best_row, candidate_pool
 from bojax.strategies._sobol import Sobol
-from bojax.strategies.protocol import Info, Sizes
+from bojax.strategies.protocol import Sizes
 from bojax.surrogates import GP, Data
 
 
 class State(NamedTuple):
-    """The space, and suggestions asked so far."""
+    """The space, how many the design has, and suggestions asked so far."""
 
     table: SpaceTable
+    initial: Any
     asked: Any
 
 
@@ -66,7 +64,7 @@ class ModelBased:
 
     surrogate: Any = field(default_factory=GP)
     acquisition: Any = field(default_factory=LogEI)
-    initial: Any = INITIAL
+    initial: Any = None
     warp: str = field(default="none", metadata={"static": True})
     candidates: int = field(default=SOBOL_CANDIDATES, metadata={"static": True})
     local: int = field(default=LOCAL_CANDIDATES, metadata={"static": True})
@@ -79,14 +77,14 @@ class ModelBased:
                 "model_based: one objective and no black-box constraints are supported, got "
                 f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
             )
-        return State(table, np.int32(0))
+        return State(table, protocol.initial_of(self.initial, table, sizes), np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):
         """`q` rows: the design's, or the maximisers of the acquisition one after the other."""
         given = protocol.nothing_given(history, q) if given is None else given
         wanted = jnp.asarray(q if wanted is None else wanted, jnp.int32)
         usable = jnp.sum(protocol.told_lines(history, jnp), dtype=jnp.int32)
-        early = ((state.asked < self.initial) & (usable < self.initial)) | (usable < 2)
+        early = ((state.asked < state.initial) & (usable < state.initial)) | (usable < 2)
         return jax.lax.cond(
             early,
             lambda s: self.design(s, history, key, q, given, wanted),
@@ -103,21 +101,19 @@ class ModelBased:
         sobol = Sobol(centre=True)
         inner = sobol.init(state.table, Sizes())._replace(asked=state.asked)
         inner, rows, info = sobol.ask(inner, history, key, q, given, wanted)
-        return State(state.table, inner.asked), rows, info
+        return state._replace(asked=inner.asked), rows, info
 
     def suggest(self, state: State, history: History, key, q, given, wanted):
         """Rows by the model."""
-        table, (n, d), dtype = state.table, history.rows.shape, history.rows.dtype
+        table, (n, d) = state.table, history.rows.shape
         surrogate, acquisition = _bare(self.surrogate), _bare(self.acquisition)
-        taken = protocol.taken_by(history, q)
         shift = protocol.shift_of(key, d)
         data = _with_room(observations(history, table, WARPS[self.warp]), q)
         pending = jnp.concatenate([history.status == Status.PENDING, jnp.zeros(q, bool)])
         posterior, _ = surrogate.fit(jax.random.fold_in(key, 2**30), data)
         data = _believe(data, posterior, pending)
 
-        def one(i, carry):
-            data, rows, raw, valid, taken = carry
+        def one(i, data, taken):
             number = state.asked + i
             keys = jax.random.split(jax.random.fold_in(key, number), 6)
             at = jax.lax.dynamic_index_in_dim(given, i, keepdims=False)
@@ -134,44 +130,23 @@ class ModelBased:
                 keys, table, leader, at, number, shift,
                 candidates=self.candidates, local=self.local,
             )  # fmt: skip
-            found = maximize(
-                height,
-                table,
-                keys[4],
-                pool,
-                ~jnp.isnan(at) | (table.role != tables.PARAMETER),
-                taken.rows,
-                taken.mask,
-                lanes=self.lanes,
-            )
-            # A model that predicts nothing must not pass for one: the row says so.
-            row = jnp.where(jnp.isfinite(incumbent), found.row, jnp.nan)
+            found = best_row(height, table, keys[4], pool, at, taken, self.lanes)
             line = n + i
-            taken = protocol.Taken(
-                taken.rows.at[line].set(found.row), taken.mask.at[line].set(found.valid)
-            )
             data = replace(data, rows=data.rows.at[line].set(found.row))
             data = _believe(data, posterior, jnp.arange(n + q, dtype=jnp.int32) == line)
-            return (
-                data,
-                rows.at[i].set(row),
-                raw.at[i].set(found.raw),
-                valid.at[i].set(found.valid),
-                taken,
-            )
+            # A model that predicts nothing must not pass for one: the row says so.
+            row = jnp.where(jnp.isfinite(incumbent), found.row, jnp.nan)
+            return data, protocol.Proposal(row, found.raw, found.valid)
 
-        zeros = jnp.zeros((q, d), dtype)
-        start = (data, zeros, zeros, jnp.zeros(q, bool), taken)
-        _, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, start)
-        info = Info(jnp.zeros((q, TAGS), jnp.int32), raw, valid)
-        return State(table, state.asked + wanted), rows, info
+        _, rows, info = protocol.one_by_one(history, q, wanted, data, one)
+        return state._replace(asked=state.asked + wanted), rows, info
 
 
 def model_based(
     surrogate: Any = None,
     acquisition: Any = None,
     *,
-    initial: int = INITIAL,
+    initial: int | None = None,
     warp: str = "none",
     candidates: int = SOBOL_CANDIDATES,
     local: int = LOCAL_CANDIDATES,
@@ -191,7 +166,8 @@ def model_based(
         acquisition: `(posteriors, rows[..., 1, D], incumbent) -> scores[...]`, larger is
             better; the incumbent is the least predicted mean at an observed row. None is
             log expected improvement.
-        initial: suggestions from the design (the centre, then Sobol points) before.
+        initial: suggestions from the design (the centre, then Sobol points) before; None as
+            for :func:`bojax.strategies.gp`.
         warp: of the values, "none" or "half_rank" (see :func:`bojax.strategies.gp`).
         candidates, local: Sobol points and perturbations of the incumbent scored.
         lanes: how many of the best climb; must divide `candidates + local`.
@@ -224,7 +200,7 @@ def model_based(
     if warp not in WARPS:
         raise ValueError(f"model_based: warp must be one of {', '.join(WARPS)}, got {warp!r}.")
     for name, value, least in (
-        ("initial", initial, 2),
+        ("initial", 2 if initial is None else initial, 2),
         ("candidates", candidates, 1),
         ("local", local, 0),
         ("lanes", lanes, 1),

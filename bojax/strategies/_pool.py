@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from bojax.optimize import normals, uniforms
+from bojax.optimize import Found, maximize, normals, uniforms
 from bojax.optimize import sobol as sobol_points
 from bojax.optimize.walk import made_feasible
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
+from bojax.strategies.protocol import Taken
 
 # Spread of local candidates: between a hundredth and a fifth of the unit interval.
 LOCAL_SPREAD = (0.01, 0.2)
@@ -24,6 +27,16 @@ def candidate_pool(
     wide = wide_candidates(keys, table, given, number, shift, candidates, candidates + local)
     near = local_candidates(keys, table, leader, given, number, local, candidates + local)
     return jnp.concatenate([wide, near])
+
+
+def best_row(
+    score: Callable, table: SpaceTable, key, pool, given, taken: Taken, lanes: int, heights=None
+) -> Found:
+    """The row of highest score that is not taken, with the columns given kept as they are."""
+    fixed: Any = ~jnp.isnan(given) | (table.role != tables.PARAMETER)
+    return maximize(
+        score, table, key, pool, fixed, taken.rows, taken.mask, lanes=lanes, heights=heights
+    )
 
 
 def wide_candidates(keys, table: SpaceTable, given, number, shift, count: int, size: int):

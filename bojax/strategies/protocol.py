@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bojax.history import TAGS, History, Status
 from bojax.space import table as tables
@@ -27,6 +28,11 @@ from bojax.space.table import SpaceTable
 
 Q_CLASSES = (1, 2, 4, 8, 16, 32, 64)  # batch sizes a program is compiled for
 ALTERNATIVES = 16  # draws a design point has before a finite space counts as crowded
+
+# Points before a model is used. Ax's centre + 4 Sobol led eight recipes at 50 evaluations on seven
+# shifted boxes, and 3, 5 and 10 could not be told apart on the tuning half (docs/decisions/0004).
+DESIGN = 5
+DESIGN_SHARE = 4  # no more than this part of the evaluations, or of a finite space
 
 
 class Sizes(NamedTuple):
@@ -112,6 +118,43 @@ def taken_by(history: History, room: int) -> Taken:
     return Taken(rows, mask)
 
 
+class Proposal(NamedTuple):
+    """One row: canonical `row [D]`, `raw [D]` before rounding, and whether nothing equals it."""
+
+    row: Any
+    raw: Any
+    valid: Any
+
+
+def one_by_one(history: History, q: int, wanted, start, propose) -> tuple[Any, Any, Info]:
+    """Rows of a batch, each chosen in knowledge of those before it.
+
+    Args:
+        history: what is taken.
+        q: static.
+        wanted: how many rows count, traced.
+        start: what is known before the first, any pytree.
+        propose: `(i, known, taken) -> (known, Proposal)`.
+
+    Returns:
+        What is known after the last, `rows [q, D]` and :class:`Info`.
+    """
+    d = history.rows.shape[1]
+
+    def one(i, carry):
+        known, rows, raw, valid, taken = carry
+        known, found = propose(i, known, taken)
+        spot = history.capacity + i
+        taken = Taken(taken.rows.at[spot].set(found.row), taken.mask.at[spot].set(found.valid))
+        rows, raw = rows.at[i].set(found.row), raw.at[i].set(found.raw)
+        return known, rows, raw, valid.at[i].set(found.valid), taken
+
+    zeros = jnp.zeros((q, d), history.rows.dtype)
+    carry = (start, zeros, zeros, jnp.zeros(q, bool), taken_by(history, q))
+    known, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, carry)
+    return known, rows, Info(jnp.zeros((q, TAGS), jnp.int32), raw, valid)
+
+
 def design(table: SpaceTable, history: History, given, wanted, propose) -> tuple[Any, Info]:
     """Rows of a fixed design, each the first of its alternatives that nothing equals.
 
@@ -125,26 +168,48 @@ def design(table: SpaceTable, history: History, given, wanted, propose) -> tuple
     Returns:
         `rows [q, D]` and :class:`Info`.
     """
-    q, d = given.shape
-    taken = taken_by(history, q)
 
-    def one(i, carry):
-        rows, raw, valid, taken = carry
+    def one(i, known, taken):
         unit = propose(i)
         # Canonical only once the given is in: it may decide which columns exist.
         candidates = tables.with_given(table, tables.from_unit(table, unit), given[i])
         equal = tables.same_configuration(table, candidates[:, None], taken.rows[None])
         open_ = ~jnp.any(equal & taken.mask[None], axis=1)
         pick = jnp.argmax(open_)
-        row = candidates[pick]
-        spot = history.capacity + i
-        taken = Taken(taken.rows.at[spot].set(row), taken.mask.at[spot].set(open_[pick]))
-        return rows.at[i].set(row), raw.at[i].set(unit[pick]), valid.at[i].set(open_[pick]), taken
+        return known, Proposal(candidates[pick], unit[pick], open_[pick])
 
-    zeros = jnp.zeros((q, d), history.rows.dtype)
-    start = (zeros, zeros, jnp.zeros(q, bool), taken)
-    rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, start)
-    return rows, Info(jnp.zeros((q, TAGS), jnp.int32), raw, valid)
+    _, rows, info = one_by_one(history, given.shape[0], wanted, (), one)
+    return rows, info
+
+
+def design_size(table: SpaceTable, evaluations: int | None):
+    """Points of a design, int32: one for two parameters, at least 5, never a run's larger part.
+
+    Args:
+        table: the space, whose parameters may be traced.
+        evaluations: how many the run will make, or None.
+
+    Example:
+        >>> import bojax
+        >>> from bojax.strategies import protocol
+        >>> table = bojax.Space({f"x{i}": bojax.Float(0, 1) for i in range(30)}).table
+        >>> int(protocol.design_size(table, None)), int(protocol.design_size(table, 40))
+        (15, 10)
+    """
+    xp = np if isinstance(table.used, np.ndarray) else jnp  # on the host nothing is compiled
+    free = xp.sum(table.used & (table.role == tables.PARAMETER), dtype=xp.int32)
+    size = xp.maximum(DESIGN, (free + 1) // 2)
+    most = xp.minimum(tables.cells(table, xp), 2.0**30).astype(xp.int32)
+    if evaluations is not None:
+        most = xp.minimum(most, evaluations)
+    return xp.minimum(size, xp.maximum(2, most // DESIGN_SHARE)).astype(xp.int32)
+
+
+def initial_of(told, table: SpaceTable, sizes: Sizes):
+    """The size of a design as its user set it, or :func:`design_size`."""
+    if told is None:
+        return design_size(table, sizes.evaluations)
+    return told.astype(jnp.int32) if isinstance(told, jax.Array) else np.int32(told)
 
 
 def nothing_given(history: History, q: int):

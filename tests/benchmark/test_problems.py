@@ -241,6 +241,7 @@ def test_values_of_the_standard_problems_are_pinned():
         assert found == pytest.approx(pinned[label], rel=1e-9, abs=1e-9), label
 
 
+@pytest.mark.slow
 def test_draws_of_a_gaussian_process_have_its_covariance():
     made = [problems.gp_draw(2, instance=i) for i in range(150)]
     rows = np.zeros((3, made[0].table.columns), np.float32)

@@ -332,7 +332,13 @@ def test_directions_are_autodiffs_where_they_are_known(name, known):
 # ------------------------------------------------------------------------------ conformance
 
 
-@pytest.mark.parametrize("name", [*NEW, "nested"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *NEW[:-1],
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("warped", "nested")),
+    ],
+)
 def test_conformance(name):
     def make(columns):
         used = jnp.arange(columns) < COLUMNS

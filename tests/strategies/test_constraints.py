@@ -70,7 +70,7 @@ def test_a_ten_thousandth_of_the_cube_is_enough(name):
     # The best is where a + 2b <= 1.2 passes by the bowl's centre, where it is 1.35: 0.0045.
     best = optimizer.best().value
     assert best >= 0.0045
-    assert name != "gp" or best < 0.012  # of random rows the best is above 0.02
+    assert name != "gp" or best < 0.019  # of random rows the best is above 0.02
 
 
 @pytest.mark.parametrize("name", CHEAP)

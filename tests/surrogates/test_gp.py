@@ -338,7 +338,7 @@ def test_an_ensemble_is_the_mixture_of_its_members():
     data = Data(rows, np.sin(25 * rows[:, 0]) + 0.5 * rng.normal(size=12))
     single, info = fitted(data)
     mixture, same = fitted(data, ensemble=3)
-    assert same.objective == info.objective
+    assert same.objective == pytest.approx(info.objective, rel=1e-9)  # of another program
     weights = np.asarray(mixture.weights)
     np.testing.assert_allclose(weights.sum(), 1.0, rtol=1e-12)
     assert (weights[:2] > 0.01).all()

@@ -230,7 +230,10 @@ def test_kernels_are_told_apart():
     assert not any(a == b for a, b in itertools.combinations(trees, 2))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    "kernel",
+    [k if k == "matern52" else pytest.param(k, marks=pytest.mark.slow) for k in KERNELS],
+)
 def test_paths_have_the_joint_moments(kernel):
     # Sizes of its own keep the programs of one kernel from those of another, see above.
     place = list(KERNELS).index(kernel)

@@ -83,6 +83,7 @@ def test_conformance_of_a_linear_warp(check):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check", surrogate_checks(warped(SMALL), name="yeo_johnson", traceable=True, skip=NORMAL_ONLY)
 )
@@ -90,6 +91,7 @@ def test_conformance_of_a_bent_one(check):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check",
     surrogate_checks(warped(SMALL, "rank", predicts="observation"), name="rank", skip=NORMAL_ONLY),

@@ -27,7 +27,7 @@ from bojax.benchmark import compare_strategies, problems
 
 FILE = record.ROWS / "ablation.csv"
 STORE = Path("build/ablation.csv")
-gp = bojax.strategies.gp
+gp, model_based = bojax.strategies.gp, bojax.strategies.model_based
 
 
 def variants():
@@ -47,6 +47,14 @@ def variants():
         "initial 10": gp(initial=10),
         "candidates 1536": gp(candidates=1536, local=512),
         "fantasies 16": gp(fantasies=16),
+        "one mode, model-based": model_based(warp="half_rank"),
+        "four modes": model_based(bojax.surrogates.gp(ensemble=4), warp="half_rank"),
+        "slice": model_based(
+            bojax.surrogates.bayesian_gp(
+                prior="bojax", sampler="slice", warm_up=32, samples=64, thin=8
+            ),
+            warp="half_rank",
+        ),
         "no screening": replace(gp(), surrogate=replace(gp().surrogate, screened=0, kept=0)),
     }
 

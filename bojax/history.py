@@ -172,11 +172,33 @@ def ordered(history: History) -> History:
     return History(*(leaf[order] for leaf in history))
 
 
-def merge_equal(rows, values, variance, count, mask):
-    """Replicates become one line: mean, variance of the mean, count. Traceable.
+class Merged(NamedTuple):
+    """Lines of which no two have equal rows, each `[N]`; see :func:`merge_equal`.
+
+    Attributes:
+        values, variance, count: mean of a group, its known variance, replicates behind it.
+        mask: the first line of a group carries it, the others are masked out.
+        freedom, scatter: degrees of freedom and sum of squares about the mean within the group,
+            which tell the variance s^2 of a replicate: scatter / s^2 is chi-squared.
+        log_weight: 1/2 log of the group's count over the product of its lines', which the
+            density of the lines has besides.
+    """
+
+    values: Any
+    variance: Any
+    count: Any
+    mask: Any
+    freedom: Any
+    scatter: Any
+    log_weight: Any
+
+
+def merge_equal(rows, values, variance, count, mask) -> Merged:
+    """Replicates become one line: mean, variance of the mean, count, scatter. Traceable.
 
     A matrix with two equal rows is singular but for the noise; merged, replicates inform
-    the noise and never the conditioning.
+    the noise and never the conditioning. Lines with a known variance of their own inform it by
+    their means alone.
 
     Args:
         rows: `[N, D]` canonical rows.
@@ -184,17 +206,17 @@ def merge_equal(rows, values, variance, count, mask):
         mask: `[N]` which lines take part.
 
     Returns:
-        `(values, variance, count, mask)`, each `[N]`: the first line of a group of equal
-        rows carries the group, the others are masked out.
+        :class:`Merged`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> from bojax.history import merge_equal
         >>> rows, ones = jnp.zeros((2, 4)), jnp.ones(2)
-        >>> values, variance, count, mask = merge_equal(
-        ...     rows, jnp.array([1.0, 3.0]), 0 * ones, ones, ones > 0)
-        >>> float(values[0]), float(count[0]), mask.tolist()
-        (2.0, 2.0, [True, False])
+        >>> merged = merge_equal(rows, jnp.array([1.0, 3.0]), 0 * ones, ones, ones > 0)
+        >>> float(merged.values[0]), float(merged.count[0]), float(merged.scatter[0])
+        (2.0, 2.0, 2.0)
+        >>> merged.mask.tolist()
+        [True, False]
     """
     n = rows.shape[0]
     equal = jnp.all(rows[:, None, :] == rows[None, :, :], axis=-1)
@@ -210,11 +232,18 @@ def merge_equal(rows, values, variance, count, mask):
     leads = mask & (first == jnp.arange(n))
     mean = group(weight * jnp.where(mask, values, 0.0)) / safe
     spread = group(weight**2 * jnp.where(mask, variance, 0.0)) / safe**2
-    return (
+    lines = group(jnp.ones_like(weight))
+    alike = leads & (spread == 0.0) & (lines > 1)
+    squares = group(weight * (values - mean[first]) ** 2)
+    logs = jnp.log(safe) - group(jnp.log(jnp.where(weight > 0, weight, 1.0)))
+    return Merged(
         jnp.where(leads, mean, 0.0),
         jnp.where(leads, spread, 0.0),
         jnp.where(leads, total, 1.0),
         leads,
+        jnp.where(alike, lines - 1.0, 0.0),
+        jnp.where(alike, squares, 0.0),
+        jnp.where(alike, 0.5 * logs, 0.0),
     )
 
 

@@ -169,7 +169,7 @@ def test_merging_is_grouping_by_rows(seed):
     """Weighted mean, variance of it and count of every group, against a loop."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 2, (N, 2)) / 4
-    values, variance = rng.normal(size=N), rng.random(N)
+    values, variance = rng.normal(size=N), rng.random(N) * rng.integers(0, 2)
     count, mask = rng.integers(1, 5, N).astype(float), rng.random(N) < 0.7
     values[~mask] = np.nan
     with jax.enable_x64(True):
@@ -186,6 +186,11 @@ def test_merging_is_grouping_by_rows(seed):
             of_mean = (weight**2 * variance[group]).sum() / weight.sum() ** 2
             np.testing.assert_allclose(merged[1][i], of_mean, rtol=1e-12)
             assert merged[2][i] == weight.sum()
+            pure = (variance[group] == 0).all() and len(group) > 1
+            scatter = (weight * (values[group] - merged[0][i]) ** 2).sum()
+            log_weight = 0.5 * (np.log(weight.sum()) - np.log(weight).sum())
+            within = [len(group) - 1, scatter, log_weight] if pure else [0, 0, 0]
+            np.testing.assert_allclose([x[i] for x in merged[4:]], within, rtol=1e-12, atol=1e-12)
         else:
             assert [x[i] for x in merged[:3]] == [0.0, 0.0, 1.0]
     assert seen == set(np.flatnonzero(mask))

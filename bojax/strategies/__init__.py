@@ -14,9 +14,11 @@ from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
+from bojax.strategies._stopping import Stopping
+from bojax.strategies._turbo import Turbo, turbo
 from bojax.strategies.protocol import Info, Sizes, Strategy
 
-NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sobol}
+NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sobol, "turbo": turbo}
 # `model_based` has no name: what it is made of are objects, which only their owner can name.
 
 __all__ = [
@@ -28,7 +30,9 @@ __all__ = [
     "Random",
     "Sizes",
     "Sobol",
+    "Stopping",
     "Strategy",
+    "Turbo",
     "by_name",
     "from_description",
     "gp",
@@ -36,6 +40,7 @@ __all__ = [
     "random",
     "sobol",
     "to_description",
+    "turbo",
 ]
 
 

@@ -26,7 +26,9 @@ from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies._explain import explain_on_host
 from bojax.strategies._fantasies import by_fantasies
+from bojax.strategies._penalised import by_penalties
 from bojax.strategies._sobol import Sobol
+from bojax.strategies._stopping import stopping_on_host
 from bojax.strategies._thompson import by_thompson
 from bojax.strategies._ucb_pe import by_ucb_pe
 from bojax.strategies.protocol import Sizes
@@ -40,7 +42,12 @@ LANES = 8
 FANTASIES = 16
 REFIT_ALL = 1.5  # all starts again when there are so many times more lines than last time
 
-BATCHES = {"fantasies": by_fantasies, "thompson": by_thompson, "ucb_pe": by_ucb_pe}
+BATCHES = {
+    "fantasies": by_fantasies,
+    "thompson": by_thompson,
+    "ucb_pe": by_ucb_pe,
+    "penalties": by_penalties,
+}
 WARPS = {"half_rank": half_rank, "none": lambda values, mask: values}
 
 
@@ -178,6 +185,10 @@ class GPStrategy:
         """See :func:`bojax.strategies._explain.explain_on_host`."""
         return explain_on_host(self, state, history, bits, row, trial)
 
+    def stopping_on_host(self, state, history: History, bits):
+        """See :func:`bojax.strategies._stopping.stopping_on_host`."""
+        return stopping_on_host(self, state, history, bits)
+
 
 def gp(
     *,
@@ -203,7 +214,7 @@ def gp(
         batch: how rows are chosen one after the other. "fantasies" maximises log EI averaged
             over outcomes of pending rows and of the batch so far; "thompson" minimises a function
             drawn for each row; "ucb_pe" takes the least confidence bound, then explores where the
-            optimum may lie.
+            optimum may lie; "penalties" keeps away from pending rows by the slope.
         fantasies: outcomes drawn for each pending point; of "fantasies" alone.
         candidates, local: Sobol points and perturbations of the incumbent scored for each
             suggestion.

@@ -124,6 +124,7 @@ class Proposal(NamedTuple):
     row: Any
     raw: Any
     valid: Any
+    tag: Any = (0,) * TAGS
 
 
 def one_by_one(history: History, q: int, wanted, start, propose) -> tuple[Any, Any, Info]:
@@ -142,17 +143,37 @@ def one_by_one(history: History, q: int, wanted, start, propose) -> tuple[Any, A
     d = history.rows.shape[1]
 
     def one(i, carry):
-        known, rows, raw, valid, taken = carry
+        known, rows, info, taken = carry
         known, found = propose(i, known, taken)
         spot = history.capacity + i
         taken = Taken(taken.rows.at[spot].set(found.row), taken.mask.at[spot].set(found.valid))
-        rows, raw = rows.at[i].set(found.row), raw.at[i].set(found.raw)
-        return known, rows, raw, valid.at[i].set(found.valid), taken
+        info = Info(
+            info.tag.at[i].set(jnp.asarray(found.tag, jnp.int32)),
+            info.raw.at[i].set(found.raw),
+            info.valid.at[i].set(found.valid),
+        )
+        return known, rows.at[i].set(found.row), info, taken
 
     zeros = jnp.zeros((q, d), history.rows.dtype)
-    carry = (start, zeros, zeros, jnp.zeros(q, bool), taken_by(history, q))
-    known, rows, raw, valid, _ = jax.lax.fori_loop(0, wanted, one, carry)
-    return known, rows, Info(jnp.zeros((q, TAGS), jnp.int32), raw, valid)
+    info = Info(jnp.zeros((q, TAGS), jnp.int32), zeros, jnp.zeros(q, bool))
+    carry = (start, zeros, info, taken_by(history, q))
+    known, rows, info, _ = jax.lax.fori_loop(0, wanted, one, carry)
+    return known, rows, info
+
+
+def free_of(table: SpaceTable, rows, taken: Taken):
+    """`[N]` bool: canonical rows that no taken one equals."""
+    equal = tables.same_configuration(table, rows[:, None], taken.rows[None])
+    return ~jnp.any(equal & taken.mask[None], axis=1)
+
+
+def first_free(table: SpaceTable, unit, given, taken: Taken) -> Proposal:
+    """The first of `[N, D]` points of the cube that, with what is given, no taken row equals."""
+    # Canonical only once the given is in: it may decide which columns exist.
+    candidates = tables.with_given(table, tables.from_unit(table, unit), given)
+    open_ = free_of(table, candidates, taken)
+    pick = jnp.argmax(open_)
+    return Proposal(candidates[pick], unit[pick], open_[pick])
 
 
 def design(table: SpaceTable, history: History, given, wanted, propose) -> tuple[Any, Info]:
@@ -170,13 +191,7 @@ def design(table: SpaceTable, history: History, given, wanted, propose) -> tuple
     """
 
     def one(i, known, taken):
-        unit = propose(i)
-        # Canonical only once the given is in: it may decide which columns exist.
-        candidates = tables.with_given(table, tables.from_unit(table, unit), given[i])
-        equal = tables.same_configuration(table, candidates[:, None], taken.rows[None])
-        open_ = ~jnp.any(equal & taken.mask[None], axis=1)
-        pick = jnp.argmax(open_)
-        return known, Proposal(candidates[pick], unit[pick], open_[pick])
+        return known, first_free(table, propose(i), given[i], taken)
 
     _, rows, info = one_by_one(history, given.shape[0], wanted, (), one)
     return rows, info

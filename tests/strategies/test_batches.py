@@ -5,6 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import bojax
 from bojax.strategies import gp
@@ -64,6 +65,21 @@ def test_ucb_pe_explores_while_something_is_pending():
     assert one_by_one == pytest.approx(suggested("ucb_pe"), abs=5e-3)  # of other fits
 
 
+def test_penalties_are_chances_to_lie_outside(posterior):
+    first, second = suggested("penalties", 2)
+    mean, variance = posterior.mean_and_variance(grid())
+    least = np.min(posterior.mean_and_variance(posterior.features.coordinate)[0][posterior.mask])
+    score = np.asarray(
+        bojax.acquisitions.LogEI()((posterior,), grid()[:, None, :], np.array(least))
+    )
+    assert first == pytest.approx(GRID[np.argmax(score), 0], abs=2e-3)
+    slope = np.max(np.abs(np.gradient(mean, GRID[:, 0])))
+    at = np.argmin(np.abs(GRID[:, 0] - first))
+    apart = slope * np.abs(GRID[:, 0] - first)
+    outside = norm.logcdf((apart - (mean[at] - least)) / np.sqrt(variance[at]))
+    assert second == pytest.approx(GRID[np.argmax(score + outside), 0], abs=1e-2)
+
+
 def test_thompson_rows_are_least_of_functions_of_their_own(posterior):
     rows = suggested("thompson", 32)
     paths = posterior.paths(jax.random.key(3), 400)(grid())
@@ -81,13 +97,17 @@ def test_thompson_believes_nothing_of_what_is_pending():
     assert one_by_one == pytest.approx(suggested("thompson", 4), abs=5e-3)  # of other fits
 
 
-@pytest.mark.parametrize("batch", ["thompson", "ucb_pe"])
+@pytest.mark.parametrize("batch", ["thompson", "ucb_pe", "penalties", "turbo"])
 def test_mixed_spaces_and_what_is_fixed(batch):
     space = bojax.Space({
         "x": bojax.Float(1e-3, 1.0, log=True), "n": bojax.Int(1, 3),
         "c": bojax.Categorical(["a", "b"]), "m": bojax.Float(0, 1, when={"c": "a"}),
     })  # fmt: skip
-    optimizer = bojax.Optimizer(space, strategy=gp(batch=batch, initial=3), seed=2)
+    if batch == "turbo":
+        strategy = bojax.strategies.turbo(initial=3, conditional=True, candidates=64)
+    else:
+        strategy = gp(batch=batch, initial=3)
+    optimizer = bojax.Optimizer(space, strategy=strategy, seed=2)
     for step in range(4):
         for trial in optimizer.ask(3, fixed={"c": "a"} if step == 3 else None):
             optimizer.tell(trial, trial.config["n"] + trial.config["x"])
@@ -98,9 +118,9 @@ def test_mixed_spaces_and_what_is_fixed(batch):
 
 
 def test_rules_differ_and_others_are_refused():
-    found = [suggested(batch, 4) for batch in ("fantasies", "thompson", "ucb_pe")]
+    found = [suggested(batch, 4) for batch in ("fantasies", "thompson", "ucb_pe", "penalties")]
     assert not any(np.allclose(a, b, atol=1e-3) for a, b in itertools.pairwise(found))
-    with pytest.raises(ValueError, match="batch must be one of fantasies, thompson, ucb_pe, got"):
+    with pytest.raises(ValueError, match=r"batch must be one of fantasies, .*penalties, got"):
         gp(batch="greedy")
 
 

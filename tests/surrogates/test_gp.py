@@ -99,20 +99,19 @@ def test_replicates_are_one_value_of_less_noise(at_fixed):
     values = values[groups] + 0.1 * np.random.default_rng(2).normal(size=12)
     theta = theta_of(noise=0.05)
     merged = at_fixed(theta, Data(rows[groups], values))
-    # The library standardises the merged values; the reference is told the same numbers.
-    means = np.array([values[groups == g].mean() for g in range(6)])
-    np.testing.assert_allclose(merged.shift, means.mean(), rtol=1e-12)
-    scale = means.std(ddof=1)
+    # The library standardises all lines; the reference is told the same numbers.
+    np.testing.assert_allclose(merged.shift, values.mean(), rtol=1e-12)
+    scale = values.std(ddof=1)
     kernel = REFERENCE["matern52"](np.exp(theta[:D]))
     gram = kernel(rows[groups]) + 0.05 * np.eye(12)
-    standard = (values - means.mean()) / scale
+    standard = (values - values.mean()) / scale
     weights = np.linalg.solve(gram, np.ones(12))
     mean = weights @ standard / weights.sum()
     cross = kernel(NEW, rows[groups])
     expected = mean + cross @ np.linalg.solve(gram, standard - mean)
     spread = 1.0 - np.einsum("ij,ji->i", cross, np.linalg.solve(gram, cross.T))
     ours, variance = merged.mean_and_variance(NEW)
-    np.testing.assert_allclose(ours, means.mean() + scale * expected, rtol=1e-8)
+    np.testing.assert_allclose(ours, values.mean() + scale * expected, rtol=1e-8)
     np.testing.assert_allclose(variance, scale**2 * spread, rtol=1e-8, atol=1e-10)
 
 
@@ -120,12 +119,22 @@ def test_count_is_as_good_as_the_replicates(at_fixed):
     rows, values = smooth(8)
     twice = Data(np.concatenate([rows, rows]), np.concatenate([values, values]))
     counted = Data(rows, values, count=np.full(8, 2.0))
-    for a, b in zip(
-        at_fixed(theta_of(), twice).mean_and_variance(NEW),
-        at_fixed(theta_of(), counted).mean_and_variance(NEW),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-10)
+    one, other = at_fixed(theta_of(), twice), at_fixed(theta_of(), counted)
+    means, variances = zip(*(p.mean_and_variance(NEW) for p in (one, other)), strict=True)
+    np.testing.assert_allclose(*means, rtol=1e-10)
+    # The unit is the deviation of 16 lines, or of 8.
+    ratio = (float(one.scale) / float(other.scale)) ** 2
+    np.testing.assert_allclose(variances[0], ratio * variances[1], rtol=1e-10)
+
+
+def test_replicates_tell_the_noise():
+    """Twelve rows measured six times each: the noise is what they scatter by."""
+    rows, values = smooth(12)
+    noisy = np.tile(values, 6) + 0.5 * np.random.default_rng(0).normal(size=72)
+    posterior, _ = fitted(Data(np.tile(rows, (6, 1)), noisy))
+    within = noisy.reshape(6, 12).std(axis=0, ddof=1)
+    found = float(posterior.scale) * np.sqrt(float(posterior.noise))
+    assert found == pytest.approx(np.sqrt(np.mean(within**2)), rel=0.1)
 
 
 def test_conditioning_equals_factoring_anew(at_fixed):

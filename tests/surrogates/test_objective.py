@@ -1,5 +1,7 @@
 """The log posterior of hyperparameters: value and slope, against SciPy and autodiff."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,6 +94,28 @@ def test_value_and_slope_equal_the_textbook_differentiated(kernel, mixed):
             else:
                 expected_slope = expected_slope.at[4:8].set(0.0)
             np.testing.assert_allclose(slope, expected_slope, rtol=1e-9, atol=1e-9)
+
+
+def test_replicates_count_as_every_line_of_theirs():
+    """Merged for the factorisation, they say of the noise what the unmerged density does."""
+    data = data_of(True)
+    again = [0, 1, 2, 0, 1, 5, 6, 0, *range(8, N)]
+    data = replace(data, rows=data.rows[again], variance=np.zeros(N))
+    surrogate = GP(conditional=True)
+    with jax.enable_x64(True):
+        evidence, _, _ = surrogate.evidence(data)
+        assert int(evidence.mask.sum()) == len(set(again))
+        made = surrogate.model(evidence)
+        ours = jax.jit(lambda t: objective.value_and_gradient(t, made, evidence))
+        theirs = jax.jit(jax.value_and_grad(lambda t: written_out(t, surrogate, data)))
+        for seed in range(3):
+            theta = jnp.asarray(theta_of(seed, pack(made).size))
+            value, slope = ours(theta)
+            expected, expected_slope = theirs(theta)
+            np.testing.assert_allclose(value, expected, rtol=1e-10)
+            np.testing.assert_allclose(slope[-1], expected_slope[-1], rtol=1e-8)
+            used = jnp.array([0, 1, 2, 3, 6])
+            np.testing.assert_allclose(slope[used], expected_slope[used], rtol=1e-7, atol=1e-8)
 
 
 def test_the_likelihood_is_a_multivariate_normal():

@@ -4,6 +4,11 @@
     a = K^-1 (y - m),   m = 1'K^-1 y / 1'K^-1 1   (the mean, profiled out: it is at its
     optimum, so the other derivatives do not see it) or a given number
 
+Replicates are merged into their mean. What is left of their density, with F degrees of freedom and
+a sum of squares S about the means, depends on the noise s^2 alone:
+
+    F/2 log(2 pi s^2) + S / (2 s^2)
+
 Rasmussen & Williams (2006), eq. 5.8 and 5.9. With W = 1/2 (K^-1 - a a') every derivative is
 sum_ij W_ij dk_ij / dtheta, which the kernel's pullback gives in closed form where it has one: for a
 stationary kernel one matrix V = W * h serves all length scales. It agrees with automatic
@@ -29,6 +34,14 @@ from bojax.space import Features
 LEAST_DIAGONAL = 4.0
 
 
+class Within(NamedTuple):
+    """What lines of equal rows, merged into one, said of the noise; see `history.Merged`."""
+
+    freedom: Any  # [N]
+    scatter: Any  # [N]
+    log_weight: Any  # [N]
+
+
 class Evidence(NamedTuple):
     """Standardised observations, padded; what the objective reads.
 
@@ -39,6 +52,7 @@ class Evidence(NamedTuple):
         count: `[N]` replicates.
         mask: `[N]` bool.
         columns: which columns have hyperparameters.
+        within: of merged lines, or None where none were.
     """
 
     features: Any
@@ -47,6 +61,7 @@ class Evidence(NamedTuple):
     count: Any
     mask: Any
     columns: Columns
+    within: Within | None = None
 
 
 def take(evidence: Evidence, lines) -> Evidence:
@@ -59,6 +74,7 @@ def take(evidence: Evidence, lines) -> Evidence:
         evidence.count[lines],
         evidence.mask[lines],
         evidence.columns,
+        None if evidence.within is None else Within(*(leaf[lines] for leaf in evidence.within)),
     )
 
 
@@ -141,11 +157,16 @@ def log_prior(model: Model):
     return sum(rest, first)
 
 
-def negative_log_likelihood(factors: Factors, evidence: Evidence):
-    """Of the observations, from a factorisation."""
+def negative_log_likelihood(factors: Factors, evidence: Evidence, noise):
+    """Of the observations, from a factorisation with this noise variance."""
     n = jnp.sum(evidence.mask.astype(factors.whitened.dtype))
     fit = 0.5 * jnp.sum(factors.whitened**2)
-    return fit + factors.log_determinant + 0.5 * n * math.log(2.0 * math.pi)
+    value = fit + factors.log_determinant + 0.5 * n * math.log(2.0 * math.pi)
+    if evidence.within is None:
+        return value
+    freedom, scatter, log_weight = (jnp.sum(leaf) for leaf in evidence.within)
+    about_means = 0.5 * freedom * (math.log(2.0 * math.pi) + jnp.log(noise))
+    return value + about_means + 0.5 * scatter / noise + log_weight
 
 
 def value_and_gradient(theta, model: Model, evidence: Evidence):
@@ -169,7 +190,7 @@ def value_gradient_factors(theta, model: Model, evidence: Evidence):
     noise = at.noise.value
     diagonal = at.kernel.diagonal(evidence.features)
     factors = factorise(gram, diagonal, evidence, noise, at.mean)
-    value = negative_log_likelihood(factors, evidence) - log_prior(at)
+    value = negative_log_likelihood(factors, evidence, noise) - log_prior(at)
 
     mask = evidence.mask
     a = factors.upper @ factors.whitened
@@ -177,7 +198,11 @@ def value_gradient_factors(theta, model: Model, evidence: Evidence):
     weight = 0.5 * (inverse - a[:, None] * a[None, :])
     per_noise = jnp.where(mask, jnp.diagonal(weight) / evidence.count, 0.0)
     slopes = pull(jnp.where(mask[:, None] & mask[None, :], weight, 0.0))
-    by_noise = noise * jnp.sum(per_noise) * at.noise.bijector.log_slope(at.noise.raw)
+    by_noise = noise * jnp.sum(per_noise)
+    if evidence.within is not None:
+        freedom, scatter, _ = (jnp.sum(leaf) for leaf in evidence.within)
+        by_noise = by_noise + 0.5 * (freedom - scatter / noise)
+    by_noise = by_noise * at.noise.bijector.log_slope(at.noise.raw)
     parts = [
         jnp.ravel(jnp.where(p.free, slope, 0.0) - p.log_prior_slope())
         for p, slope in zip(parameters(at), [*slopes, by_noise], strict=True)
@@ -205,7 +230,11 @@ def curvature(at: Model, evidence: Evidence, upper, a):
     white = upper.T @ q
     free = full(at, lambda p: p.free)
     prior = full(at, lambda p: 1.0 / jnp.asarray(p.prior.spread(), q.dtype) ** 2)
-    information = jnp.where(free[:, None] & free[None, :], 0.5 * white.T @ white, 0.0)
+    information = 0.5 * white.T @ white
+    if evidence.within is not None:
+        own = at.noise.bijector.log_slope(at.noise.raw) ** 2
+        information = information.at[-1, -1].add(0.5 * jnp.sum(evidence.within.freedom) * own)
+    information = jnp.where(free[:, None] & free[None, :], information, 0.0)
     return information + jnp.diag(jnp.where(free, prior, 1.0))
 
 

@@ -19,7 +19,7 @@ from bojax.pytrees import pytree
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
 from bojax.surrogates._gp import modes, objective
-from bojax.surrogates._gp.objective import Evidence, Model
+from bojax.surrogates._gp.objective import Evidence, Model, Within
 from bojax.surrogates._gp.posterior import Posterior
 from bojax.surrogates._gp.recipes import FAMILIES, RECIPES
 from bojax.surrogates._lines import features_of, host_data
@@ -181,16 +181,15 @@ class GP:
         gapped = jnp.zeros(d, bool)
         if self.conditional and data.table is not None:
             gapped = jnp.any(data.table.clauses.used, axis=(-1, -2))
-        values, variance, count, mask = merge_equal(rows, values, variance, count, mask)
         standardised, shift, scale = _standardize(values, mask, RECIPES[self.recipe].standardize)
         tiny = jnp.finfo(dtype).tiny  # the square of a scale of 1e-300 is 0
+        variance = jnp.minimum(variance / jnp.maximum(scale**2, tiny), WORTHLESS)
+        merged = merge_equal(rows, standardised, variance, count, mask)
         evidence = Evidence(
             features_of(data.table, rows),
-            standardised,
-            jnp.minimum(variance / jnp.maximum(scale**2, tiny), WORTHLESS),
-            count,
-            mask,
+            *merged[:4],
             Columns(used, gapped, jnp.sum(used.astype(dtype))),
+            Within(*merged[4:]),
         )
         return evidence, shift, scale
 

@@ -25,7 +25,7 @@ if not os.environ.get("BOJAX_TEST_OPTIMISED"):
 # Linux gives a process 65,530 memory maps unless told otherwise. A compiled program holds about
 # ten of them, and past the last one the next compilation is a segmentation fault.
 MAPS = Path("/proc/self/maps")
-MAPS_KEPT = 20_000
+MAPS_KEPT = 35_000
 
 bojax.configure(cpu_devices=2)  # before JAX starts: sharded code is tested everywhere
 jax.config.update("jax_numpy_dtype_promotion", "strict")

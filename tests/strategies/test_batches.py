@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 import bojax
 from bojax.strategies import gp
+from bojax.strategies._gp import BATCHES
 from bojax.surrogates import Data
 
 GRID = np.linspace(0.0, 1.0, 2001)[:, None]
@@ -59,6 +60,7 @@ def test_ucb_pe_takes_the_least_bound_then_explores_where_the_optimum_may_lie(po
         assert row == pytest.approx(best, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_ucb_pe_explores_while_something_is_pending():
     optimizer = told("ucb_pe")
     one_by_one = [optimizer.ask().config["x"] for _ in range(3)]
@@ -91,13 +93,17 @@ def test_thompson_rows_are_least_of_functions_of_their_own(posterior):
     assert np.median(np.abs(rows - np.median(drawn))) < 0.15
 
 
+@pytest.mark.slow
 def test_thompson_believes_nothing_of_what_is_pending():
     optimizer = told("thompson")
     one_by_one = [optimizer.ask().config["x"] for _ in range(4)]
     assert one_by_one == pytest.approx(suggested("thompson", 4), abs=5e-3)  # of other fits
 
 
-@pytest.mark.parametrize("batch", ["thompson", "ucb_pe", "penalties", "turbo"])
+@pytest.mark.parametrize(
+    "batch",
+    ["turbo", *(pytest.param(b, marks=pytest.mark.slow) for b in BATCHES if b != "fantasies")],
+)
 def test_mixed_spaces_and_what_is_fixed(batch):
     space = bojax.Space({
         "x": bojax.Float(1e-3, 1.0, log=True), "n": bojax.Int(1, 3),
@@ -117,9 +123,13 @@ def test_mixed_spaces_and_what_is_fixed(batch):
     assert all(("m" in config) == (config["c"] == "a") for config in configs)
 
 
-def test_rules_differ_and_others_are_refused():
+@pytest.mark.slow
+def test_rules_differ():
     found = [suggested(batch, 4) for batch in ("fantasies", "thompson", "ucb_pe", "penalties")]
     assert not any(np.allclose(a, b, atol=1e-3) for a, b in itertools.pairwise(found))
+
+
+def test_other_rules_are_refused():
     with pytest.raises(ValueError, match=r"batch must be one of fantasies, .*penalties, got"):
         gp(batch="greedy")
 

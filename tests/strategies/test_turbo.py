@@ -148,6 +148,7 @@ def test_a_saved_run_goes_on_alike(tmp_path):
         np.testing.assert_array_equal(one.row, other.row)
 
 
+@pytest.mark.slow
 def test_every_option_changes_what_is_asked():
     settings = [
         {}, {"regions": 2}, {"initial": 6}, {"kernel": "rbf"}, {"recipe": "optuna"},

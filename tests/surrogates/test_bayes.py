@@ -245,6 +245,7 @@ def fits():
     return data, found
 
 
+@pytest.mark.slow
 def test_samplers_agree_with_a_grid(fits):
     data, found = fits
     mean, spread = moments_on_a_grid(data)

@@ -14,6 +14,7 @@ TRACED = ["jit", "vmap", "gradient"]
 CHECKS = surrogate_checks(deep_ensemble(), traceable=True, tolerance=3e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [check for check in CHECKS if check.__name__ not in TRACED])
 def test_conformance(check):
     check()

@@ -15,6 +15,7 @@ TRACED = ["jit", "vmap", "gradient"]
 CHECKS = surrogate_checks(last_layer(), traceable=True, claims=["joint", "sample", "condition"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [check for check in CHECKS if check.__name__ not in TRACED])
 def test_conformance(check):
     check()

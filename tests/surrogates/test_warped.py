@@ -76,6 +76,7 @@ def fixed(transform=None, predicts="function", **belief):
 NORMAL_ONLY = ("condition",)  # that check is of a Gaussian posterior: see below for ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "check", surrogate_checks(warped(SMALL, "standardize"), name="standardize", traceable=True)
 )

@@ -18,7 +18,10 @@ def of(family):
     return lambda columns: dimension_scaled(family, columns, COLUMNS)
 
 
-@pytest.mark.parametrize("family", [RBF, Matern12, Matern32, Matern52])
+@pytest.mark.parametrize(
+    "family",
+    [*(pytest.param(k, marks=pytest.mark.slow) for k in (RBF, Matern12, Matern32)), Matern52],
+)
 def test_our_kernels_pass(family):
     check_kernel(of(family))
 

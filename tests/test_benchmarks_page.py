@@ -289,5 +289,7 @@ def test_the_command_writes_the_page_and_small_pictures(bench, recorded, tmp_pat
 
 @pytest.mark.slow
 def test_a_second_space_of_the_class_compiles_nothing(bench, tmp_path):
-    found = bench("programs").main(["--observations", "10", "--rows", str(tmp_path / "p.csv")])
+    found = bench("programs").main(
+        ["--observations", "10", "--asks", "5", "--rows", str(tmp_path / "p.csv")]
+    )
     assert found == 0

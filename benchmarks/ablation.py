@@ -40,6 +40,7 @@ def variants():
         "rbf, no warp": gp(kernel="rbf", warp="none"),
         "rbf, conditional": gp(kernel="rbf", conditional=True),
         "rbf, initial 10": gp(kernel="rbf", initial=10),
+        "recipe bojax": gp(recipe="bojax"),
         "recipe optuna": gp(recipe="optuna"),
         "recipe botorch-legacy": gp(recipe="botorch-legacy"),
         "conditional": gp(conditional=True),

@@ -25,6 +25,7 @@ from bojax.strategies import protocol
 from bojax.strategies._gp import (
     LANES,
     LOCAL_CANDIDATES,
+    RECIPE,
     SOBOL_CANDIDATES,
     WARPS,
     observations,
@@ -62,7 +63,7 @@ class ModelBased:
         'LogEI'
     """
 
-    surrogate: Any = field(default_factory=GP)
+    surrogate: Any = field(default_factory=lambda: GP(recipe=RECIPE))
     acquisition: Any = field(default_factory=LogEI)
     initial: Any = None
     warp: str = field(default="none", metadata={"static": True})
@@ -162,7 +163,7 @@ def model_based(
         surrogate: with `fit(key, data) -> (posterior, info)` and, of the posterior,
             `mean_and_variance(rows[..., D]) -> (mean, variance)`. `data` is
             :class:`bojax.surrogates.Data`: arrays with a `mask` of the lines that count.
-            None is :func:`bojax.surrogates.gp`.
+            None is :func:`bojax.surrogates.gp` with the recipe "tuning".
         acquisition: `(posteriors, rows[..., 1, D], incumbent) -> scores[...]`, larger is
             better; the incumbent is the least predicted mean at an observed row. None is
             log expected improvement.
@@ -185,7 +186,7 @@ def model_based(
         >>> optimizer.strategy.surrogate.kernel
         'matern52'
     """
-    surrogate = GP() if surrogate is None else surrogate
+    surrogate = GP(recipe=RECIPE) if surrogate is None else surrogate
     acquisition = LogEI() if acquisition is None else acquisition
     if not callable(getattr(surrogate, "fit", None)):
         raise ValueError(

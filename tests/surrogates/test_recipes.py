@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import minimize
 
 import bojax
@@ -50,11 +51,9 @@ def stored(recipe):
     return json.loads((DATA / f"recipes_{recipe}.json").read_text())["data_sets"]
 
 
+OURS = ("bojax", "tuning")  # nobody else's
 CASES = [
-    (recipe, each["name"])
-    for recipe in RECIPES
-    if recipe != "bojax"  # is nobody's but ours
-    for each in stored(recipe)
+    (recipe, each["name"]) for recipe in RECIPES if recipe not in OURS for each in stored(recipe)
 ]
 
 
@@ -435,3 +434,24 @@ def test_a_warped_recipe_fits_what_the_recipe_fits_to_targets(recipe):
     _, direct = fitted(recipe, "smooth-20-2")
     np.testing.assert_allclose(info.objective, direct.objective, rtol=1e-6)
     np.testing.assert_allclose(info.theta, direct.theta, atol=1e-3)
+
+
+@pytest.mark.parametrize("columns", [1, 4, 20])
+def test_the_recipe_for_tuning_has_tighter_length_scales(columns):
+    """Everything else is as in "bojax"; in values, a log-normal density with mode sqrt(d) / 8."""
+    rng = np.random.default_rng(0)
+    data = Data(rng.random((9, columns)), rng.normal(size=9))
+    with jax.enable_x64(True):
+        tuning, plain = (
+            GP(recipe=recipe).model(GP(recipe=recipe).evidence(data)[0]) for recipe in OURS[::-1]
+        )
+        scale = tuning.kernel.length_scale
+        at = jnp.log(jnp.array([0.05, 0.3, 2.0]))[:, None]
+        found = np.asarray(scale.prior.log_density(at))[:, 0]
+    mode = 0.125 * math.sqrt(columns)
+    expected = stats.lognorm(0.7, scale=mode * math.exp(0.49)).logpdf([0.05, 0.3, 2.0])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(scale.raw), mode, rtol=1e-12)
+    np.testing.assert_array_equal(scale.low, plain.kernel.length_scale.low)
+    np.testing.assert_array_equal(tuning.noise.raw, plain.noise.raw)
+    np.testing.assert_array_equal(tuning.kernel.gap.raw, plain.kernel.gap.raw)

@@ -246,7 +246,9 @@ def gp(
     Args:
         kernel: a family's name or a kernel of :mod:`bojax.kernels`; its priors are the
             recipe's for a name, its own otherwise. None for the recipe's kernel.
-        recipe: "bojax", "botorch", "botorch-legacy", "optuna", "hebo" or "vizier".
+        recipe: "bojax"; "tuning", whose tighter prior of the length scales suggests better and
+            which the strategies use; or another library's: "botorch", "botorch-legacy", "optuna",
+            "hebo", "vizier".
         screened, kept: starts of a full fit.
         ensemble: modes in a mixture, 1 for the best alone.
         conditional: whether existing and not existing are apart by a fitted gap.

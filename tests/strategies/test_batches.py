@@ -36,7 +36,7 @@ def suggested(batch, q=3, **settings):
 def posterior():
     rows = np.zeros((AT.size, SPACE.table.columns))
     rows[:, 0] = AT
-    surrogate = bojax.surrogates.gp()
+    surrogate = bojax.surrogates.gp(recipe="tuning")
     return surrogate.fit(jax.random.key(0), Data(rows, value(AT), table=SPACE.table))[0]
 
 

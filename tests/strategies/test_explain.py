@@ -37,7 +37,7 @@ def test_it_says_what_the_surrogate_predicts(told):
         np.array([t.row for t in done]), np.array([value(t.config) for t in done]),
         table=optimizer.space.table,
     )  # fmt: skip
-    posterior, _ = bojax.surrogates.gp().fit(jax.random.key(0), data)
+    posterior, _ = bojax.surrogates.gp(recipe="tuning").fit(jax.random.key(0), data)
     mean, variance = posterior.mean_and_variance(trial.row[None])
     explained = optimizer.explain(trial)
     assert explained.mean == pytest.approx(sign * mean[0], abs=2e-3)

@@ -133,9 +133,14 @@ def check(space, histories, rows, valid):
         assert len(set(asked)) == len(asked) and not set(asked) & set(past)
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize(
-    ("spaces", "histories"), [(2, 50), pytest.param(500, 200, marks=pytest.mark.slow)]
+    ("precision", "spaces", "histories"),
+    [
+        ("float64", 2, 50),
+        pytest.param("float32", 2, 50, marks=pytest.mark.slow),
+        pytest.param("float64", 500, 200, marks=pytest.mark.slow),
+        pytest.param("float32", 500, 200, marks=pytest.mark.slow),
+    ],
 )
 def test_every_suggestion_is_valid_unique_and_finite(precision, spaces, histories):
     dtype = np.dtype(precision).type

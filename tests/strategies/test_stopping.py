@@ -27,7 +27,7 @@ def test_the_bound_is_that_of_the_surrogate(direction):
     optimizer = told([0.02, 0.2, 0.35, 0.6, 0.8, 0.95], direction=direction)
     history = optimizer.history
     rows, values = history.rows, history.values[:, 0]
-    posterior, _ = bojax.surrogates.gp().fit(
+    posterior, _ = bojax.surrogates.gp(recipe="tuning").fit(
         jax.random.key(0), Data(rows, values, table=SPACE.table)
     )
     mean, variance = posterior.mean_and_variance(rows)

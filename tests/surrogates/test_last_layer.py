@@ -129,6 +129,7 @@ def test_every_option_changes_the_prediction(settings):
     assert np.abs(usual - other).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on_from_there():
     slow = {"steps": 20, "learning_rate": 1e-3}
     _, cold = fitted(**slow)

@@ -304,6 +304,7 @@ def test_the_host_works_in_float64_and_compiles_once(count_compiles):
     assert programs == []
 
 
+@pytest.mark.slow
 def test_a_trace_gives_what_the_host_does():
     rows, values = skewed()
     surrogate = warped(SMALL, ("half_rank", "log_warp"), predicts="observation")

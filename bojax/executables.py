@@ -55,10 +55,11 @@ def folder() -> Path | None:
     """
     import jax
 
-    base = jax.config.jax_compilation_cache_dir
-    if not base or "://" in base or not jax.config.jax_enable_compilation_cache:
+    config: Any = jax.config
+    base = config.jax_compilation_cache_dir
+    if not base or "://" in base or not config.jax_enable_compilation_cache:
         return None
-    if jax.config.jax_default_device is not None or jax.default_backend() != "cpu":
+    if config.jax_default_device is not None or jax.default_backend() != "cpu":
         return None
     path = Path(base) / FOLDER
     try:
@@ -121,7 +122,8 @@ class Kept:
         leaves, tree = jax.tree.flatten((dynamic, by_name))
         try:
             shapes = tuple(map(_described, leaves))
-            known = (tree, shapes, tuple(sorted(statics.items())), jax.config.jax_enable_x64, where)
+            config: Any = jax.config
+            known = (tree, shapes, tuple(sorted(statics.items())), config.jax_enable_x64, where)
             if known not in self._loaded:
                 name = self._name(tree, shapes, statics)
                 self._loaded[known] = self._load(where / name, arguments, named)
@@ -152,7 +154,8 @@ class Kept:
             except Exception:  # written by a process that died, or for another machine
                 file.unlink(missing_ok=True)
         # What JAX's cache gives back is serialised without its kernels, so it is not asked.
-        before = jax.config.jax_enable_compilation_cache
+        config: Any = jax.config
+        before = config.jax_enable_compilation_cache
         jax.config.update("jax_enable_compilation_cache", False)
         try:
             compiled = self._jitted.lower(*arguments, **named).compile()

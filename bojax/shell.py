@@ -205,7 +205,7 @@ def report(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
     sign = 1.0 if direction == "minimize" else -1.0
     done = [t for t in trials if t.value is not None and math.isfinite(t.value)]
     done = [t for t in done if t.status != Status.FAILED]
-    ranked = sorted(done, key=lambda t: (-(t.fidelity or 0.0), sign * t.value, t.id))
+    ranked = sorted(done, key=lambda t: (-(t.fidelity or 0.0), sign * (t.value or 0.0), t.id))
     return {
         "run": run.id,
         "objective": name,
@@ -330,8 +330,9 @@ def _asked(trial: Trial) -> dict[str, Any]:
 def _row(trial: Trial) -> dict[str, Any]:
     row = {"trial": trial.id, "status": trial.status.name.lower(), "value": _finite(trial.value)}
     row["config"] = _finite(trial.config)
-    if any(trial.variance or ()):
-        row["variance"] = _finite(trial.variance[0])
+    variance = trial.variance or ()
+    if any(variance):
+        row["variance"] = _finite(variance[0])
     more = {"cost": trial.cost, "fidelity": trial.fidelity}
     return row | {name: _finite(value) for name, value in more.items() if value is not None}
 

@@ -12,9 +12,9 @@ within the transaction, by programs that are compiled by then.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bojax.errors import ConfigError, StoreError
@@ -50,7 +50,7 @@ class Door(Protocol):
     def _take(self, history: History | None, trials: list[Trial], state: str | None) -> None: ...
 
 
-def stored(where: str | Path) -> Run | None:
+def stored(where: str | os.PathLike[str]) -> Run | None:
     """What the store says of its study; None if there is no store, or no study in it.
 
     Raises:
@@ -64,7 +64,7 @@ def stored(where: str | Path) -> Run | None:
 
 
 def agreed(
-    where: str | Path,
+    where: str | os.PathLike[str],
     space: Space | Mapping[str, Any] | None,
     given: Mapping[str, Any],
     functions: Mapping[str, Callable] | None = None,
@@ -95,7 +95,7 @@ def agreed(
         space = Space.from_json(run.space, functions)
     else:
         _same_space(where, run, space)
-    kept = {"seed": run.seed, "direction": run.objectives["value"]}
+    kept: dict[str, Any] = {"seed": run.seed, "direction": run.objectives["value"]}
     kept["repeats"] = run.settings["repeats"]
     kept["evaluations"] = run.settings.get("evaluations")
     for name, value in kept.items():
@@ -123,7 +123,7 @@ def name_of(strategy: Any) -> str | None:
     return to_description(strategy)["name"]
 
 
-def other(where: str | Path, name: str, value: Any, given: Any) -> str:
+def other(where: str | os.PathLike[str], name: str, value: Any, given: Any) -> str:
     """What to say of a setting that is not the store's."""
     return (
         f"{name}: {where} was begun with {value!r}, got {given!r}; leave {name} out to go on, "
@@ -131,7 +131,7 @@ def other(where: str | Path, name: str, value: Any, given: Any) -> str:
     )
 
 
-def _same_space(where: str | Path, run: Run, space: Space) -> None:
+def _same_space(where: str | os.PathLike[str], run: Run, space: Space) -> None:
     given, kept = _as_stored(space.to_json()), run.space
     if given == kept:
         return
@@ -212,7 +212,7 @@ class Study:
         return list(trials)
 
 
-def opened(where: str | Path, settings: Settings) -> Study:
+def opened(where: str | os.PathLike[str], settings: Settings) -> Study:
     """The study of a store, which is made where there is none.
 
     Raises:

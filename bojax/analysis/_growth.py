@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from bojax.errors import DataError
 INCHES = (6.8, 4.6)
 
 
-def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+def exponent(sizes: Any, seconds: Any) -> float:
     """Slope of log seconds over log size by least squares: seconds ~ size ** slope.
 
     Example:

@@ -176,7 +176,7 @@ def encode_sticks(
         group = [names[c] for c in columns]
         for i in np.flatnonzero(given[:, columns].any(axis=1)):
             if not given[i, columns].all():
-                lacking = names[columns[int(np.argmin(given[i, columns]))]]
+                lacking = names[int(columns[int(np.argmin(given[i, columns]))])]
                 raise ConfigError(
                     f"{lacking}: missing; the Simplex of {', '.join(group)} needs all of them."
                 )

@@ -69,7 +69,8 @@ class Linear:
         for side in ("at_most", "at_least"):
             if getattr(self, side) is not None and not _number(getattr(self, side)):
                 raise SpaceError(f"Linear: {side} must be finite, got {getattr(self, side)!r}.")
-        if None not in (self.at_most, self.at_least) and self.at_least >= self.at_most:
+        low, high = self.at_least, self.at_most
+        if low is not None and high is not None and low >= high:
             raise SpaceError(
                 f"Linear: at_least={self.at_least} must be below at_most={self.at_most}; for a "
                 "fixed sum use bojax.Simplex, or compute one parameter from the others."

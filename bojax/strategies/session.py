@@ -143,7 +143,9 @@ class Session:
                 return rows[rng.integers(len(rows))]
             return None
         for attempt in range(100):
-            for row in self.space.feasible_rows(64, rng.integers(2**63) + attempt, given=given):
+            for row in self.space.feasible_rows(
+                64, int(rng.integers(2**63)) + attempt, given=given
+            ):
                 if self._identity(row) not in taken:
                     return row
         return None

@@ -119,7 +119,7 @@ def host_data(data: Data, lines_for: Callable[[int], int] = capacity_for) -> Dat
 
 def plain_table(used: int, columns: int) -> tables.SpaceTable:
     """A table of real columns, so that plain numbers share the programs of spaces."""
-    arrays = tables.empty_table(columns, 1, 1, tables.CHOICES[0])
+    arrays: dict[str, Any] = tables.empty_table(columns, 1, 1, tables.CHOICES[0])
     arrays["kind"][:used] = tables.REAL
     low, high = arrays.pop("clause_low"), arrays.pop("clause_high")
     parts = [arrays.pop(name) for name in ("used", "column", "choices")]

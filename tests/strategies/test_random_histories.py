@@ -28,7 +28,7 @@ def parameter(rng, name, earlier):
     kind = rng.integers(6)
     low = float(rng.choice([-1e6, -1.0, 0.0, 3.0]))
     if kind == 0:
-        return bojax.Float(low, low + float(rng.choice([1e-6, 1.0, 1e9])), **when), None
+        return bojax.Float(low, low + float(rng.choice([1e-3, 1.0, 1e9])), **when), None
     if kind == 1:
         return bojax.Float(10.0 ** -rng.integers(1, 9), 1.0, log=True, **when), None
     if kind == 2:

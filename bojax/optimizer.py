@@ -112,8 +112,11 @@ class Optimizer:
             raise ValueError(f"repeats: expected 'never' or 'replicate', got {repeats!r}.")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"seed: expected an integer, got {seed!r}.")
-        if evaluations is not None and (isinstance(evaluations, bool) or not evaluations >= 1):
-            raise ValueError(f"evaluations: expected at least 1, or None, got {evaluations!r}.")
+        whole = isinstance(evaluations, (int, np.integer)) and not isinstance(evaluations, bool)
+        if evaluations is not None and not (whole and evaluations >= 1):
+            raise ValueError(
+                f"evaluations: expected an integer of at least 1, or None, got {evaluations!r}."
+            )
         self.space, self.direction, self.seed = space, direction, int(seed)
         self.repeats, self.callbacks = repeats, tuple(callbacks)
         self.evaluations = None if evaluations is None else int(evaluations)

@@ -165,5 +165,6 @@ def test_the_optimizer_tells_its_evaluations_and_keeps_them(tmp_path):
 
     np.testing.assert_array_equal(third(), bojax.Optimizer(SPACE, seed=1).ask(3)[2].row)
     assert not np.array_equal(third(evaluations=8), third())
-    with pytest.raises(ValueError, match="evaluations: expected at least 1, or None, got 0"):
-        bojax.Optimizer(SPACE, evaluations=0)
+    for wrong in (0, 2.5, "12", True):
+        with pytest.raises(ValueError, match=f"evaluations: expected an integer .* got {wrong!r}"):
+            bojax.Optimizer(SPACE, evaluations=wrong)

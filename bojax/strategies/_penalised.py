@@ -20,7 +20,7 @@ from bojax.history import History, Status
 from bojax.space import table as tables
 from bojax.strategies import protocol
 from bojax.strategies._fantasies import targets_of
-from bojax.strategies._pool import best_row, candidate_pool, wide_candidates
+from bojax.strategies._pool import searched, wide_candidates
 from bojax.surrogates import Fantasies
 
 FLATTEST = 1e-6  # of standardised values per unit of the cube: below it a slope says nothing
@@ -68,11 +68,8 @@ def by_penalties(strategy, state, posterior, history: History, key, given, count
             improvement = score((lines,), candidates[:, None, :], incumbent[None])
             return improvement + jnp.sum(jnp.where(waiting, outside, 0.0), axis=-1)
 
-        pool = candidate_pool(
-            keys, table, leader, at, state.asked + i, shift,
-            candidates=strategy.candidates, local=strategy.local,
-        )  # fmt: skip
-        found = best_row(height, table, keys[4], pool, at, taken, strategy.lanes)
-        return known, protocol.Proposal(found.row, found.raw, found.valid)
+        return known, searched(
+            strategy, height, table, keys, leader, at, state.asked + i, shift, taken
+        )
 
     return (), propose

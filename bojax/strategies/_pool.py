@@ -14,7 +14,7 @@ from bojax.optimize import sobol as sobol_points
 from bojax.optimize.walk import made_feasible
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
-from bojax.strategies.protocol import Taken
+from bojax.strategies.protocol import Proposal, Taken
 
 # Spread of local candidates: between a hundredth and a fifth of the unit interval.
 LOCAL_SPREAD = (0.01, 0.2)
@@ -37,6 +37,18 @@ def best_row(
     return maximize(
         score, table, key, pool, fixed, taken.rows, taken.mask, lanes=lanes, heights=heights
     )
+
+
+def searched(
+    strategy: Any, score: Callable, table: SpaceTable, keys, leader, given, number, shift, taken
+) -> Proposal:
+    """The best row from a pool of a strategy's own size, five keys in all."""
+    pool = candidate_pool(
+        keys, table, leader, given, number, shift,
+        candidates=strategy.candidates, local=strategy.local,
+    )  # fmt: skip
+    found = best_row(score, table, keys[4], pool, given, taken, strategy.lanes)
+    return Proposal(found.row, found.raw, found.valid)
 
 
 def wide_candidates(keys, table: SpaceTable, given, number, shift, count: int, size: int):

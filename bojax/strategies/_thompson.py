@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from bojax.history import History
 from bojax.strategies import protocol
 from bojax.strategies._fantasies import targets_of
-from bojax.strategies._pool import best_row, candidate_pool
+from bojax.strategies._pool import searched
 from bojax.surrogates import Fantasies
 
 COSINES = 1024  # behind each function
@@ -37,11 +37,8 @@ def by_thompson(strategy, state, posterior, history: History, key, given, count,
 
         seen = jnp.where(posterior.mask, height(targets_of(lines, table, at)), -jnp.inf)
         leader = posterior.features.coordinate[jnp.argmax(seen)]
-        pool = candidate_pool(
-            keys, table, leader, at, state.asked + i, shift,
-            candidates=strategy.candidates, local=strategy.local,
-        )  # fmt: skip
-        found = best_row(height, table, keys[4], pool, at, taken, strategy.lanes)
-        return known, protocol.Proposal(found.row, found.raw, found.valid)
+        return known, searched(
+            strategy, height, table, keys, leader, at, state.asked + i, shift, taken
+        )
 
     return (), propose

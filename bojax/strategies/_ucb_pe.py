@@ -17,7 +17,7 @@ from bojax.acquisitions.confidence import BETA
 from bojax.history import History, Status
 from bojax.strategies import protocol
 from bojax.strategies._fantasies import believed_of, targets_of
-from bojax.strategies._pool import best_row, candidate_pool
+from bojax.strategies._pool import searched
 from bojax.surrogates import Fantasies
 
 WIDTH = float(np.sqrt(BETA))  # deviations on either side, OSS Vizier's 1.8
@@ -53,12 +53,8 @@ def by_ucb_pe(strategy, state, posterior, history: History, key, given, count, p
             explore = (i > 0) | waiting
             return jnp.where(explore, deviation - PENALTY * outside, -lower)
 
-        pool = candidate_pool(
-            keys, table, leader, at, state.asked + i, shift,
-            candidates=strategy.candidates, local=strategy.local,
-        )  # fmt: skip
-        found = best_row(height, table, keys[4], pool, at, taken, strategy.lanes)
+        found = searched(strategy, height, table, keys, leader, at, state.asked + i, shift, taken)
         fantasy = fantasy.append(n + i, found.row, jnp.zeros(1, dtype))
-        return fantasy, protocol.Proposal(found.row, found.raw, found.valid)
+        return fantasy, found
 
     return start, propose

@@ -121,7 +121,7 @@ class Session:
         rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
         rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
-        taken = {self._identity(row) for row in self._present_rows()}
+        taken = set(self._identities(self._present_rows()))
         found: list[tuple[np.ndarray, dict]] = []
         for row, ok, sample, tag in zip(rows, valid & feasible, raw, tags, strict=True):
             if not ok or self._identity(row) in taken:
@@ -136,7 +136,8 @@ class Session:
         """A row nobody was given yet, drawn evenly from what is left; None if nothing is."""
         rng = np.random.default_rng([self.seed % 2**64, number])
         if (rows := self.space.every_row(MOST_CELLS, given)) is not None:
-            left = [row for row in rows if self._identity(row) not in taken]
+            ours = self._identities(rows)
+            left = [row for row, own in zip(rows, ours, strict=True) if own not in taken]
             if left:
                 return left[rng.integers(len(left))]
             if self.repeats == "replicate":
@@ -237,7 +238,12 @@ class Session:
 
     def _identity(self, row: np.ndarray) -> bytes:
         """What two rows share when they are the same configuration."""
-        return np.where(self.space.table.role == tables.FIDELITY, 0.0, row + 0.0).tobytes()
+        return self._identities(row[None])[0]
+
+    def _identities(self, rows: np.ndarray) -> list[bytes]:
+        """:meth:`_identity` of every row; a table is a copy, dear to ask for row by row."""
+        fidelity = self.space.table.role == tables.FIDELITY
+        return [row.tobytes() for row in np.where(fidelity, 0.0, rows + 0.0)]
 
     def _present_rows(self) -> np.ndarray:
         return self._view(0).rows[: self.lines + self._scratched]

@@ -253,9 +253,7 @@ def gp(
         )
     return GPStrategy(
         initial=initial,
-        surrogate=surrogate_of(
-            kernel=kernel, recipe=recipe, conditional=conditional, **ONE_START
-        ),
+        surrogate=surrogate_of(kernel=kernel, recipe=recipe, conditional=conditional, **ONE_START),
         warp=warp,
         batch=batch,
         fantasies=fantasies,

@@ -210,6 +210,7 @@ class Programs:
             {name: scalar("bool") for name, _, _ in self._schema_key},
             scalar("int32"),
             structure,
+            scalar("int32"),
         )
 
     def _program(

@@ -108,6 +108,8 @@ class Hyperparameters:
         active: name -> bool scalar, traced.
         steps: int32 scalar, traced: optimisation steps at the *final* budget, the horizon
             for schedules, so that a promotion never changes a member's curve.
+        step: int32 scalar, traced: optimisation steps done before this one, in `loss`, `step`
+            and `optimizer`, for a dropout rate or a penalty that changes; 0 elsewhere.
         ceiling: name -> int, static: what a traced integer may reach in this program (the
             padded width, the largest depth).
         choices: name -> tuple, static.
@@ -125,9 +127,16 @@ class Hyperparameters:
         True
     """
 
-    def __init__(self, values: Mapping, active: Mapping, steps: Any, structure: Structure):
+    def __init__(
+        self, values: Mapping, active: Mapping, steps: Any, structure: Structure, step: Any = None
+    ) -> None:
         self._values, self.active, self.steps = dict(values), dict(active), steps
+        self.step = np.zeros(np.shape(steps), np.int32) if step is None else step
         self.structure = structure
+
+    def at(self, step: Any) -> Hyperparameters:
+        """The same after so many optimisation steps."""
+        return Hyperparameters(self._values, self.active, self.steps, self.structure, step)
 
     @classmethod
     def of(
@@ -211,12 +220,12 @@ class Hyperparameters:
         return value == code
 
     def tree_flatten(self) -> tuple[tuple, Structure]:
-        return (self._values, self.active, self.steps), self.structure
+        return (self._values, self.active, self.steps, self.step), self.structure
 
     @classmethod
     def tree_unflatten(cls, structure: Structure, children: Sequence) -> Hyperparameters:
-        values, active, steps = children
-        return cls(values, active, steps, structure)
+        values, active, steps, step = children
+        return cls(values, active, steps, structure, step)
 
     def __repr__(self) -> str:
         body = {**self._values, **self.structure.static}

@@ -53,7 +53,7 @@ def fused(
         learning_rate: scalar, traced or not, or a function of the step
             (:func:`bojax.training.schedules.schedule_for`).
         weight_decay: decoupled decay, for "adamw" and "lion"; the others have none, as in
-            optax.
+            optax. A scalar, or a function of the step.
         momentum, nesterov: of "momentum" (optax.sgd with momentum).
         beta1: of "adam", "adamw", "lion".
         beta2: of "adam", "adamw", "lion"; the decay of "rmsprop". None gives each kind
@@ -91,7 +91,8 @@ def fused(
     c1 = pick(dict.fromkeys(_FIRST, 1.0 - beta1) | {"momentum": 1.0}, 0.0)
     b2 = pick(beta2s, 0.0)
     c2 = pick({name: 1.0 - value for name, value in beta2s.items()}, 0.0)
-    decay = pick(dict.fromkeys(_DECAYED, weight_decay), 0.0)
+    changing = callable(weight_decay)
+    decayed = pick(dict.fromkeys(_DECAYED, 1.0 if changing else weight_decay), 0.0)
 
     def first_moment(g: Any, m: Any) -> tuple:
         """The new slot, and the mean that steers."""
@@ -136,6 +137,7 @@ def fused(
         slots = grads if second is None else second
         updates = jax.tree.map(lambda g, m, v: direction(g, m, v, count), grads, mean, slots)
         if any(name in _DECAYED for name in names):
+            decay = decayed * weight_decay(state.count) if changing else decayed
             updates = jax.tree.map(lambda u, p: u + decay * p, updates, params)
         updates = jax.tree.map(lambda u: -rate * u, updates)
         return updates, FusedState(state.count + 1, first, second)

@@ -141,8 +141,9 @@ def train_member(
         def step_body(s: Any, carry: tuple) -> tuple:
             inner, total = carry
             batch = batch_at(arrays, order, s, batch_size)
-            key = jax.random.fold_in(step_key, epoch * steps + s)
-            inner, loss = train_step(task, inner, batch, hp, key)
+            step = epoch * steps + s
+            key = jax.random.fold_in(step_key, step)
+            inner, loss = train_step(task, inner, batch, hp.at(step), key)
             return inner, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
 
         carry = ((member.params, member.state, member.optimizer), jnp.zeros((), jnp.float32))

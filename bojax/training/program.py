@@ -155,7 +155,8 @@ def _caller(compiled: Any, structure: Structure) -> Callable:
 
     def swap(argument: Any) -> Any:
         if isinstance(argument, Hyperparameters):
-            return Hyperparameters(argument._values, argument.active, argument.steps, structure)
+            values, active, steps, step = argument.tree_flatten()[0]
+            return Hyperparameters(values, active, steps, structure, step)
         return argument
 
     return lambda *arguments: compiled(*map(swap, arguments))

@@ -109,6 +109,7 @@ def _step(
 ) -> tuple:  # fmt: skip
     batch = pop.batch_at(arrays, order, s, batch_size)
     steps = pop.steps_per_epoch(order.shape[0], batch_size)
-    key = jax.random.fold_in(step_key, epoch * steps + s)
-    carry, loss = pop.train_step(task, carry, batch, hp, key)
+    step = epoch * steps + s
+    key = jax.random.fold_in(step_key, step)
+    carry, loss = pop.train_step(task, carry, batch, hp.at(step), key)
     return carry, loss, batch.weight.sum()

@@ -21,7 +21,7 @@ OPTAX = {
 }
 
 
-def trajectory(make, steps=60, promotion="strict"):
+def trajectory(make, steps=200, promotion="strict"):
     """Parameters after every step of a quadratic with noisy gradients."""
     noise = jax.random.normal(jax.random.key(1), (steps, 3, 4))
     start = {"w": jax.random.normal(jax.random.key(0), (3, 4)), "b": jnp.ones(4)}
@@ -46,7 +46,7 @@ def trajectory(make, steps=60, promotion="strict"):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_fused_equals_optax_over_sixty_steps(kind):
+def test_fused_equals_optax_over_two_hundred_steps(kind):
     expected = jax.jit(trajectory(lambda: OPTAX[kind](LR), promotion="standard"))()
     coded = trajectory(lambda code, lr, decay: fused(code, lr, weight_decay=decay))
     named = trajectory(lambda lr, decay: fused(kind, lr, weight_decay=decay))
@@ -73,7 +73,7 @@ def test_traced_betas_equal_optax_with_traced_betas():
 
 
 def test_nesterov_and_schedules_equal_optax():
-    rate = optax.cosine_decay_schedule(LR, 60)
+    rate = optax.cosine_decay_schedule(LR, 200)
     reference = trajectory(
         lambda: optax.sgd(rate, momentum=0.7, nesterov=True), promotion="standard"
     )
@@ -82,12 +82,27 @@ def test_nesterov_and_schedules_equal_optax():
         trajectory(
             lambda base: fused(
                 "momentum",
-                schedule_for("cosine", base=base, horizon=60),
+                schedule_for("cosine", base=base, horizon=200),
                 momentum=0.7,
                 nesterov=True,
             )
         )
     )(jnp.float32(LR))
+    np.testing.assert_allclose(mine["w"], expected["w"], atol=1e-6)
+
+
+def test_a_weight_decay_that_changes_equals_optax():
+    falling = optax.linear_schedule(0.5, 0.0, 150)
+    expected = jax.jit(
+        trajectory(lambda: optax.adamw(LR, weight_decay=falling), promotion="standard")
+    )()
+    mine = jax.jit(
+        trajectory(
+            lambda code, base: fused(
+                code, LR, weight_decay=schedule_for("linear", base=base, horizon=150)
+            )
+        )
+    )(jnp.int32(KINDS.index("adamw")), jnp.float32(0.5))
     np.testing.assert_allclose(mine["w"], expected["w"], atol=1e-6)
 
 

@@ -11,6 +11,7 @@ import bojax
 from bojax.errors import DataError, TaskError
 from bojax.training import METRICS, Batch, LocalExecutor, mean_of
 from bojax.training.metrics import cross_entropy, squared_error
+from bojax.training.solo import Solo
 
 SPACE = bojax.Space({"lr": bojax.Float(1e-3, 1.0, log=True), "rate": bojax.Float(0.0, 0.9)})
 CONFIGS = {i: {"lr": 0.05 * (i + 1), "rate": 0.2} for i in range(3)}
@@ -142,6 +143,27 @@ def test_a_step_of_ones_own():
     moved = np.abs(executor.params(0))
     assert moved.max() <= steps * 0.05 + 1e-6
     np.testing.assert_allclose(moved / 0.05, np.round(moved / 0.05), atol=1e-3)
+
+
+def test_the_step_is_counted_through_epochs_and_jobs_and_alone():
+    """Each step adds its own number: a rate of dropout can follow a schedule of `hp.step`."""
+
+    def step(carry, batch, hp, key):
+        params, state, optimizer = carry
+        return (params + (hp.step + 1) * (hp.step < hp.steps), state, optimizer), jnp.float32(0)
+
+    task = bojax.Task(
+        lambda key, hp, x: (jnp.zeros((), jnp.int32), {}), sgd, lambda p, s, x, hp: x[:, 0],
+        lambda hp: optax.set_to_zero(), metrics={"rmse": METRICS["rmse"]}, batch_size=24, step=step,
+    )  # fmt: skip
+    executor = LocalExecutor(task, SPACE, regression(), max_budget=3, chunk=2, slots=4)
+    executor.run([bojax.history.Job(0, 0, 2)], CONFIGS)
+    assert int(executor.params(0)) == sum(range(1, 7))  # 72 examples, 24 a batch
+    executor.run([bojax.history.Job(0, 2, 3)], CONFIGS)
+    assert int(executor.params(0)) == sum(range(1, 10))
+    alone = Solo(task, SPACE, regression(), CONFIGS[0], max_budget=3)
+    alone.train(3)
+    assert int(alone.member.params) == sum(range(1, 10))
 
 
 def test_the_last_batch_counts_its_examples_once():

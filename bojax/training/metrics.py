@@ -17,6 +17,9 @@ import jax.numpy as jnp
 
 from bojax.errors import TaskError
 
+AUC_BINS = 4096  # of scores: pairs within a bin count as ties
+SMALLEST_SHARE = 1e-30  # guards logarithms and divisions
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -109,6 +112,71 @@ def miss(outputs: jax.Array, y: jax.Array) -> jax.Array:
     return 1.0 - hit(outputs, y)
 
 
+def _confusion(outputs: jax.Array, y: jax.Array, weight: jax.Array) -> tuple:
+    """Weight of hits, of predictions and of labels of each class, `[K]` each."""
+    classes = outputs.shape[-1]
+    labels = jax.nn.one_hot(y, classes, dtype=jnp.float32)
+    guesses = jax.nn.one_hot(jnp.argmax(outputs, axis=-1), classes, dtype=jnp.float32)
+    weight = weight.reshape(-1, *[1] * (labels.ndim - 1))
+    over = tuple(range(labels.ndim - 1))
+    return tuple((weight * w).sum(over) for w in (labels * guesses, guesses, labels))
+
+
+def _macro_f1(sums: tuple) -> Any:
+    """Mean over classes that occur, in labels or predictions, of 2 hits / (predicted + there)."""
+    hits, guessed, there = sums
+    both = guessed + there
+    scores = jnp.where(both > 0, 2.0 * hits / jnp.where(both > 0, both, 1.0), 0.0)
+    return scores.sum() / _count(both > 0)
+
+
+def _count(present: jax.Array) -> Any:
+    return jnp.maximum(jnp.sum(present, dtype=jnp.float32), 1.0)
+
+
+def _histograms(outputs: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+    """Weight of each class's members and of the others by log odds, `[K, AUC_BINS, 2]`."""
+    if outputs.ndim > 2 or y.ndim != 1:
+        raise TaskError(f"auc: expected logits [B, K] and labels [B], got {outputs.shape}.")
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        logs = jax.nn.log_softmax(outputs.astype(jnp.float32))
+        odds = logs - jnp.log(jnp.maximum(-jnp.expm1(logs), SMALLEST_SHARE))
+        member = jax.nn.one_hot(y, outputs.shape[1], dtype=jnp.int32)
+    else:  # one logit of class 1
+        odds, member = outputs.reshape(-1, 1).astype(jnp.float32), y[:, None].astype(jnp.int32)
+    # Even in tanh of a quarter of the odds: fine where scores are near a half, out to 16.
+    place = (0.5 * (1.0 + jnp.tanh(odds / 4.0)) * AUC_BINS).astype(jnp.int32)
+    place = jnp.clip(place, 0, AUC_BINS - 1)
+    classes = jnp.broadcast_to(jnp.arange(odds.shape[1], dtype=jnp.int32), odds.shape)
+    empty = jnp.zeros((odds.shape[1], AUC_BINS, 2), jnp.float32)
+    return empty.at[classes, place, member].add(jnp.broadcast_to(weight[:, None], odds.shape))
+
+
+def _area(histograms: jax.Array) -> Any:
+    """Share of pairs in the right order, ties half; mean over classes that have both kinds."""
+    others, members = histograms[..., 0], histograms[..., 1]
+    below = jnp.cumsum(others, axis=-1) - others
+    right = (members * (below + 0.5 * others)).sum(-1)
+    pairs = members.sum(-1) * others.sum(-1)
+    areas = jnp.where(pairs > 0, right / jnp.where(pairs > 0, pairs, 1.0), 0.0)
+    return jnp.where(jnp.any(pairs > 0), areas.sum() / _count(pairs > 0), jnp.nan)
+
+
+def _variation(outputs: jax.Array, y: jax.Array, weight: jax.Array) -> tuple:
+    """Weight, sums of y and y^2, and of squared residuals, by target."""
+    y = y.astype(jnp.float32)
+    squares = jnp.square(_residual(outputs, y))
+    own = weight.reshape(-1, *[1] * (y.ndim - 1))
+    return tuple((own * value).sum(0) for value in (jnp.ones_like(y), y, y * y, squares))
+
+
+def _determination(sums: tuple) -> Any:
+    """1 - residual over total sum of squares, mean over targets."""
+    count, total, square, residual = sums
+    about_mean = square - total * total / jnp.maximum(count, 1.0)
+    return jnp.mean(1.0 - residual / jnp.maximum(about_mean, SMALLEST_SHARE))
+
+
 LOSSES: dict[str, Callable] = {
     "cross_entropy": cross_entropy,
     "mean_squared_error": squared_error,
@@ -123,6 +191,9 @@ METRICS: dict[str, Metric] = {
     "mean_absolute_error": mean_of(absolute_error),
     "rmse": mean_of(squared_error, _root),
     "mae": mean_of(absolute_error),
+    "f1": Metric(_confusion, _macro_f1),  # macro, over classes that occur
+    "auc": Metric(_histograms, _area),  # of the ROC curve; one class against the rest, macro
+    "r2": Metric(_variation, _determination),  # in float32: targets far from 0 lose digits
 }
 
 

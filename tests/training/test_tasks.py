@@ -200,6 +200,52 @@ def test_losses_agree_with_optax():
         squared_error(outputs, outputs[:, 0])
 
 
+def in_batches(name, outputs, y, size=7):
+    """A metric over batches whose last is padded with nonsense of weight 0."""
+    metric, total = METRICS[name], None
+    for at in range(0, len(y), size):
+        there = np.arange(at, at + size)
+        weight = jnp.asarray(there < len(y), jnp.float32)
+        there = np.where(there < len(y), there, 0)
+        sums = metric.accumulate(jnp.asarray(outputs[there]), jnp.asarray(y[there]), weight)
+        total = sums if total is None else jax.tree.map(jnp.add, total, sums)
+    return float(metric.finalise(total))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_f1_and_auc_are_scikit_learns_however_they_are_batched(classes):
+    from sklearn import metrics as reference
+
+    rng = np.random.default_rng(classes)
+    y = rng.integers(0, classes, 200)
+    outputs = (rng.normal(size=(200, classes)) + 1.5 * np.eye(classes)[y]).astype(np.float32)
+    guess, share = outputs.argmax(1), np.asarray(jax.nn.softmax(outputs))
+    f1 = reference.f1_score(y, guess, average="macro")
+    assert in_batches("f1", outputs, y) == pytest.approx(f1, abs=1e-6)
+    each = [reference.roc_auc_score(y == k, share[:, k]) for k in range(classes)]
+    assert in_batches("auc", outputs, y) == pytest.approx(np.mean(each), abs=1e-3)
+    if classes == 2:
+        one = outputs[:, 1] - outputs[:, 0]
+        assert in_batches("auc", one, y) == pytest.approx(each[1], abs=1e-3)
+
+
+def test_a_class_that_does_not_occur_counts_neither_way():
+    outputs = np.eye(3, dtype=np.float32)[[0, 0, 1, 1]] * 3
+    y = np.array([0, 1, 1, 1])
+    assert in_batches("f1", outputs, y) == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-6)
+    assert np.isnan(in_batches("auc", outputs, np.zeros(4, int)))  # no pairs to order
+
+
+@pytest.mark.parametrize("shape", [(60,), (60, 2)])
+def test_r2_is_scikit_learns(shape):
+    from sklearn.metrics import r2_score
+
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=shape).astype(np.float32) + 3
+    outputs = y + 0.3 * rng.normal(size=shape).astype(np.float32)
+    assert in_batches("r2", outputs, y) == pytest.approx(r2_score(y, outputs), abs=1e-4)
+
+
 def test_weightless_examples_do_not_count_even_when_they_are_nan():
     metric = mean_of(lambda outputs, y: outputs)
     sums = metric.accumulate(jnp.array([1.0, jnp.nan]), jnp.zeros(2), jnp.array([1.0, 0.0]))
@@ -219,7 +265,7 @@ def test_equal_tasks_share_programs_and_others_do_not():
     ("settings", "message"),
     [
         ({"loss": "hinge"}, "loss='hinge'"),
-        ({"metrics": ["f1"]}, "no 'f1'"),
+        ({"metrics": ["f2"]}, "no 'f2'"),
         ({"metrics": {"a": 3}}, "expected a Metric or a callable"),
         ({"batch_size": 0}, "batch_size must be a positive integer"),
         ({"batch_size": True}, "batch_size must be a positive integer"),

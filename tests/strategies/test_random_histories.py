@@ -54,11 +54,11 @@ def random_space(rng):
 
 
 def random_values(rng, n, dtype):
-    huge = 1e300 if dtype == np.float64 else 1e30
+    huge, steep = (1e300, 20.0) if dtype == np.float64 else (1e30, 10.0)  # within the type
     normal = rng.normal(size=n)
     return [
         normal, huge * normal, 1e-12 * normal, np.full(n, 3.0), np.round(normal),
-        np.exp(20.0 * normal), np.where(normal > 0, huge, normal),
+        np.exp(steep * normal), np.where(normal > 0, huge, normal),
     ][rng.integers(7)]  # fmt: skip
 
 

@@ -35,6 +35,7 @@ _HOME = {
     "Sweep": "bojax.sweep",
     "Task": "bojax.training",
     "ArrayData": "bojax.training",
+    "CrossValidation": "bojax.training",
     "Holdout": "bojax.training",
     "configure": "bojax.configuration",
     "BojaxError": "bojax.errors",

@@ -53,6 +53,8 @@ class Sweep:
         store: path or database URL that keeps every rung, or None for memory alone.
         run: id of the run in the store.
         seed: fixes every suggestion and every training step.
+        seeds: how often each configuration is trained; its score is the mean, as over the folds
+            of `bojax.CrossValidation`.
         callbacks: called with every :class:`bojax.coordinate.Event`.
 
     Raises:
@@ -92,6 +94,7 @@ class Sweep:
         store: str | os.PathLike[str] | None = None,
         run: str = DEFAULT_RUN,
         seed: int = 0,
+        seeds: int = 1,
         callbacks: Sequence[Callable[[Event], None]] = (),
     ) -> None:
         if not isinstance(space, Space):
@@ -108,7 +111,7 @@ class Sweep:
         self.default = None if default is None else dict(default)
         if self.default is not None:
             space.encode(self.default)  # raises, naming the parameter
-        self.store, self.callbacks = store, tuple(callbacks)
+        self.seeds, self.store, self.callbacks = seeds, store, tuple(callbacks)
         self._scheduler(1)  # raises, naming the setting
 
     # ------------------------------------------------------------------ before a run
@@ -192,6 +195,7 @@ class Sweep:
             store=store,
             run=run,
             seed=record.seed,
+            seeds=settings.get("seeds", 1),
             callbacks=callbacks,
             **{k: v for k, v in settings["scheduler"].items() if k != "max_budget"},
         )
@@ -251,12 +255,14 @@ class Sweep:
         return scheduler_by_name(settings.pop("name"), trials=trials, **settings)
 
     def _executor(self, on_event: Callable, trials: int) -> LocalExecutor:
-        largest = max(row.members for row in self.plan(trials).rows)
+        replicas = self.seeds * len(self.data.folds)
+        largest = replicas * max(row.members for row in self.plan(trials).rows)
         return LocalExecutor(
             self.task,
             self.space,
             self.data,
             seed=self.seed,
+            seeds=self.seeds,
             max_budget=self.max_budget,
             chunk=next(chunk for least, chunk in CHUNKS if largest >= least),
             on_event=on_event,
@@ -276,6 +282,8 @@ class Sweep:
             "max_budget": self.max_budget,
             "default": self.default,
             "trials": trials,
+            "seeds": self.seeds,
+            "folds": len(self.data.folds),
         }
 
     def _register(self, opened: Any, trials: int, resume: bool) -> None:
@@ -306,7 +314,8 @@ class Sweep:
             )
         stored = known[self.run_id]
         mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
-        theirs = {**stored.settings, "seed": stored.seed, "space": stored.space}
+        theirs = {"seeds": 1, "folds": 1} | stored.settings
+        theirs |= {"seed": stored.seed, "space": stored.space}
         for name, value in mine.items():
             if _jsonable(value) != _jsonable(theirs.get(name)):
                 raise ConfigError(
@@ -352,7 +361,7 @@ class Result:
         reports: every :class:`~bojax.history.Report`, in the order they came.
         best: the one of best validation metric at the largest budget; None if all failed.
         metric, direction: what "best" means.
-        spent: epochs trained, all members together.
+        spent: epochs trained, all trials together; folds and seeds of a trial count once.
         seconds: wall-clock time of the run; of it `ask_seconds` suggesting,
             `compile_seconds` compiling training programs and `train_seconds` training.
         programs: the training programs used.

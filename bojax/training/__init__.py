@@ -4,13 +4,14 @@
 once. Flax and optax are imported when they are first needed.
 """
 
-from bojax.training.data import ArrayData, Holdout, TestSplit
+from bojax.training.data import ArrayData, TestSplit
 from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
 from bojax.training.metrics import LOSSES, METRICS, Metric, mean_of
 from bojax.training.plan import Plan
 from bojax.training.program import Program, clear_programs, compiled_programs
 from bojax.training.records import Event
+from bojax.training.splits import CrossValidation, Holdout
 from bojax.training.task import Batch, Task
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "METRICS",
     "ArrayData",
     "Batch",
+    "CrossValidation",
     "Event",
     "Holdout",
     "Hyperparameters",

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bojax.errors import DataError, TestDataTouched
-
-
-@dataclass(frozen=True)
-class Holdout:
-    """One part to train on, one to validate on, one to test on at the very end.
-
-    Args:
-        validation: share of all examples, in (0, 1), that scores trials.
-        test: share of all examples, in [0, 1), kept for the end; 0 for none.
-        seed: which examples go to the test part, and which to validation.
-        stratify: keep the classes' shares equal in all parts, where `y` is integer.
-
-    Raises:
-        DataError: shares that leave nothing to train or validate on.
-
-    Example:
-        >>> import bojax
-        >>> bojax.Holdout(validation=0.2, test=0.1).seed
-        0
-    """
-
-    validation: float = 0.2
-    test: float = 0.2
-    seed: int = 0
-    stratify: bool = True
-
-    def __post_init__(self) -> None:
-        for name, low in (("validation", "above 0"), ("test", "at least 0")):
-            share = getattr(self, name)
-            good = isinstance(share, (int, float)) and 0 <= share < 1
-            if not good or (share == 0 and name == "validation"):
-                raise DataError(
-                    f"Holdout: {name} is a share of all examples, {low} and below 1, got {share!r}."
-                )
-        if self.validation + self.test >= 1:
-            raise DataError(
-                "Holdout: validation + test must leave data to train on, got "
-                f"{self.validation} + {self.test}; lower one of them."
-            )
+from bojax.training.splits import CrossValidation, Holdout, final_part
 
 
 class TestSplit:
@@ -111,18 +71,22 @@ class ArrayData:
     Args:
         x: `[N, ...]`: floats (kept as float32), or integers such as token ids or bytes.
         y: `[N]` integer labels from 0, or `[N]`, `[N, K]` real targets.
-        split: a :class:`Holdout`.
-        normalize: standardise `x` by mean and deviation of the training part: per feature
-            for `[N, D]`, per channel (last axis) for more dimensions, as float32.
+        split: a :class:`Holdout` or a :class:`CrossValidation`.
+        normalize: standardise `x` by mean and deviation of the training part, of each fold by
+            its own: per feature for `[N, D]`, per channel (last axis) for more dimensions, as
+            float32.
 
     Attributes:
-        x, y: the examples that are not in the test part, normalised if asked.
-        train, validation: int32 indices into these.
+        x, y: the examples that are not in the test part; normalised if that is asked and
+            there is one fold, otherwise programs normalise the batches they draw.
+        folds: pairs of int32 indices into these, to train on and to validate on.
+        train, validation: those of the first fold.
         test: the :class:`TestSplit`.
         classes: number of classes, or None for real targets.
 
     Raises:
         DataError: lengths that differ, NaN or infinity, negative labels, too few examples.
+        TypeError: a split of another kind.
 
     Example:
         >>> import bojax
@@ -136,28 +100,32 @@ class ArrayData:
     """
 
     def __init__(
-        self, x: Any, y: Any, *, split: Holdout | None = None, normalize: bool = False
+        self,
+        x: Any,
+        y: Any,
+        *,
+        split: Holdout | CrossValidation | None = None,
+        normalize: bool = False,
     ) -> None:
         split = Holdout() if split is None else split
+        if not isinstance(split, (Holdout, CrossValidation)):
+            raise TypeError(
+                "ArrayData: split must be a Holdout or a CrossValidation, got "
+                f"{type(split).__name__}; give scikit-learn's as CrossValidation(splitter)."
+            )
         x, y = _checked(x, y)
         self.classes = int(y.max()) + 1 if y.dtype == np.int32 else None
-        test_size = round(split.test * len(y))
-        self._validation_size = max(round(split.validation * len(y)), 1)
-        if len(y) - test_size - self._validation_size < 1:
-            raise DataError(
-                f"ArrayData: {len(y)} examples are too few for validation={split.validation} "
-                f"and test={split.test}; nothing is left to train on."
-            )
-        chosen = _draw(y, test_size, np.random.default_rng([split.seed, 0]), split.stratify)
+        chosen = final_part(split, y)
+        self._total = len(y)
         self.test = TestSplit(x[chosen], y[chosen])
-        self._raw, self.y = x[~chosen], y[~chosen]
+        self._raw, self.y, self._kept = x[~chosen], y[~chosen], np.flatnonzero(~chosen)
         self.split, self.normalize = split, normalize
         self._assign(split.seed)
 
     def resplit(self, seed: int) -> ArrayData:
-        """Another training and validation part; the test part stays, touched or not.
+        """Other training and validation parts; the test part stays, touched or not.
 
-        Shapes are equal, so whatever was compiled for one split serves all.
+        Shapes are equal (but for groups), so what was compiled for one split serves all.
         """
         other = object.__new__(ArrayData)
         other.__dict__.update(self.__dict__)
@@ -165,22 +133,22 @@ class ArrayData:
         return other
 
     def _assign(self, seed: int) -> None:
-        generator = np.random.default_rng([seed, 1])
-        chosen = _draw(self.y, self._validation_size, generator, self.split.stratify)
         self.seed = seed
-        self.validation = np.flatnonzero(chosen).astype(np.int32)
-        self.train = np.flatnonzero(~chosen).astype(np.int32)
-        self._shift, self._scale = None, None
+        self.folds = self.split.parts(self.y, self._kept, self._total, seed)
+        self.train, self.validation = self.folds[0]
+        self.shift: np.ndarray | None = None  # [folds, ...], of raw x
+        self.scale: np.ndarray | None = None
         if self.normalize:
-            part = self._raw[self.train].astype(np.float64)
-            axes = tuple(range(max(part.ndim - 1, 1)))
-            deviation = part.std(axis=axes)
-            self._shift = part.mean(axis=axes)
-            self._scale = np.where(deviation > 0, deviation, 1.0)  # a constant feature stays 0
-        self.x = self.transform(self._raw)
+            raw = self._raw.astype(np.float64)
+            axes = tuple(range(max(raw.ndim - 1, 1)))
+            parts = [raw[train] for train, _ in self.folds]
+            deviation = np.stack([part.std(axis=axes) for part in parts])
+            self.shift = np.stack([part.mean(axis=axes) for part in parts])
+            self.scale = np.where(deviation > 0, deviation, 1.0)  # a constant feature stays 0
+        self.x = self.transform(self._raw) if len(self.folds) == 1 else self._raw
 
-    def transform(self, x: Any) -> np.ndarray:
-        """Inputs as the models see them: typed and normalised like the training part.
+    def transform(self, x: Any, fold: int = 0) -> np.ndarray:
+        """Inputs as a fold's models see them: typed, normalised like its training part.
 
         Raises:
             DataError: another shape, or values that are not finite.
@@ -190,14 +158,16 @@ class ArrayData:
             raise DataError(
                 f"x: expected examples of shape {self._raw.shape[1:]}, got {x.shape[1:]}."
             )
-        if self._shift is not None:
-            x = ((x.astype(np.float64) - self._shift) / self._scale).astype(np.float32)
+        if self.shift is not None and self.scale is not None:
+            x = (x.astype(np.float64) - self.shift[fold]) / self.scale[fold]
+            return x.astype(np.float32)
         return x
 
     def __repr__(self) -> str:
         return (
             f"ArrayData(x={self.x.shape}, train={len(self.train)}, "
-            f"validation={len(self.validation)}, test={len(self.test)}, seed={self.seed})"
+            f"validation={len(self.validation)}, folds={len(self.folds)}, "
+            f"test={len(self.test)}, seed={self.seed})"
         )
 
 
@@ -238,20 +208,3 @@ def _numbers(name: str, values: Any) -> np.ndarray:
             f"{name}: expected numbers, got {values.dtype}; encode strings and categories first."
         )
     return values.astype(np.int32) if values.dtype.itemsize > 1 else values
-
-
-def _draw(y: np.ndarray, size: int, generator: np.random.Generator, stratify: bool) -> np.ndarray:
-    """`size` examples as a mask; with classes, each class gives its share.
-
-    Each class is shuffled and its members are spread evenly, at a random offset, over the
-    unit interval; the smallest positions are drawn. The size is exact.
-    """
-    position = generator.random(len(y))
-    if stratify and y.ndim == 1 and y.dtype == np.int32:
-        for label in np.unique(y):
-            members = np.flatnonzero(y == label)
-            ranks = generator.permutation(len(members))
-            position[members] = (ranks + generator.random()) / len(members)
-    chosen = np.zeros(len(y), bool)
-    chosen[np.argsort(position, kind="stable")[: math.floor(size)]] = True
-    return chosen

@@ -9,16 +9,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from bojax.configuration import jit
+from bojax.errors import TaskError
 from bojax.training import population as pop
 from bojax.training.hyper import Hyperparameters, Structure
+from bojax.training.metrics import call
 from bojax.training.plan import Layout
 from bojax.training.program import INIT_OPTIONS, Program, compile_program, find_program
-from bojax.training.task import Task
+from bojax.training.task import Batch, Task
 
+_NEEDS_A_VALUE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 _MEMBERS, _ALL = PartitionSpec("members"), PartitionSpec()
 
 
@@ -82,11 +90,12 @@ class Programs:
         self.chunk, self.chunks, self.batch_size = chunk, chunks, batch_size
         self._schema_key, self._compiled = schema_key, compiled
         self._known: dict[str, Program] = {}
-        self.example = jax.ShapeDtypeStruct(data.x.shape[1:], data.x.dtype)
+        dtype = data.x.dtype if data.shift is None else np.float32
+        self.example = jax.ShapeDtypeStruct(data.x.shape[1:], dtype)
 
     # ------------------------------------------------------------------ the programs
 
-    def init(self, layout: Layout, trials: Any, hp: Any, run_key: Any) -> Any:
+    def init(self, layout: Layout, numbers: Any, hp: Any, run_key: Any) -> Any:
         """Fresh members, in the layout's slots."""
         program = self._program(
             "init",
@@ -97,10 +106,10 @@ class Programs:
             shapes=(self.example.shape, str(self.example.dtype)),
             options=INIT_OPTIONS,
         )
-        return program(self.devices.put(layout.active), trials, hp, run_key)
+        return program(self.devices.put(layout.active), numbers, hp, run_key)
 
     def train(
-        self, members: Any, layout: Layout, trials: Any, starts: Any, hp: Any, run_key: Any,
+        self, members: Any, layout: Layout, who: pop.Who, starts: Any, hp: Any, run_key: Any,
         arrays: pop.Arrays,
     ) -> Any:  # fmt: skip
         """The members after their epochs; `members` is donated."""
@@ -113,33 +122,38 @@ class Programs:
                 donate=(0,),
             ),
             lambda s: (
-                self._members(), self._active(), slots(np.int32), slots(np.int32),
+                self._members(), self._active(),
+                pop.Who(slots(np.int32), slots(np.int32)), slots(np.int32),
                 self._epochs(), self._hp(s), self._key(), self._data(),
             ),
             shapes=(*_shapes(self.data), self.batch_size),
         )  # fmt: skip
         put = self.devices.put
         return program(
-            members, put(layout.active), trials, starts, put(layout.epochs), hp, run_key, arrays
+            members, put(layout.active), who, starts, put(layout.epochs), hp, run_key, arrays
         )
 
-    def evaluate(self, members: Any, layout: Layout, hp: Any, arrays: pop.Arrays) -> Any:
+    def evaluate(
+        self, members: Any, layout: Layout, folds: Any, hp: Any, arrays: pop.Arrays
+    ) -> Any:
         """Metrics: name -> float32 `[D * K, C]`."""
         program = self._program(
             "eval",
             lambda: self.devices.over_members(
-                pop.evaluate_chunks(self.task), (_MEMBERS, _MEMBERS, _MEMBERS, _ALL)
+                pop.evaluate_chunks(self.task), (*[_MEMBERS] * 4, _ALL)
             ),
-            lambda s: (self._members(), self._active(), self._hp(s), self._data()),
+            lambda s: (
+                self._members(), self._active(), self._slots(np.int32), self._hp(s), self._data(),
+            ),
             shapes=_shapes(self.data),
-        )
-        return program(members, self.devices.put(layout.active), hp, arrays)
+        )  # fmt: skip
+        return program(members, self.devices.put(layout.active), folds, hp, arrays)
 
     def test(self, shapes: pop.Arrays) -> Callable:
         """`(member, hp, arrays) -> metrics` for one member on other data."""
         return self._program(
             "test",
-            lambda: jit(lambda m, h, a: pop.evaluate_member(self.task, m, h, a)),
+            lambda: jit(lambda m, h, a: pop.evaluate_member(self.task, m, 0, h, a)),
             lambda s: (self.member_shapes(), self._scalars(s), _abstract(shapes)),
             shapes=_shapes(shapes),
         )
@@ -167,12 +181,79 @@ class Programs:
             self._member = jax.eval_shape(make, key, scalar, self._scalars(self.structure))
         return self._member
 
-    def output_shape(self) -> Any:
-        """What `predict` returns for one example, as abstract arrays."""
-        member = self.member_shapes()
-        x = jax.ShapeDtypeStruct((1, *self.example.shape), self.example.dtype)
-        make = lambda m, x, hp: self.task.predict(m.params, m.state, x, hp)  # noqa: E731
-        return jax.eval_shape(make, member, x, self._scalars(self.structure))
+    def check(self) -> Any:
+        """Trace one member abstractly: init, a step, prediction, metrics; compiles nothing.
+
+        Returns:
+            What `predict` gives for a batch, as abstract arrays.
+
+        Raises:
+            TaskError: a hyperparameter that is used where only a Python value will do, a loss
+                or a metric that is no scalar.
+        """
+        try:
+            loss, outputs, metrics = self._traced_member()
+        except _NEEDS_A_VALUE as error:
+            raise TaskError(self._who_needs_a_value()) from error
+        for name, shape in {"loss": loss, **metrics}.items():
+            if shape.shape != ():
+                raise TaskError(f"{name}: expected a scalar for a batch, got shape {shape.shape}.")
+        return outputs
+
+    def _traced_member(self, **known: Any) -> tuple[Any, Any, dict]:
+        """Loss, outputs and metrics of one step, abstractly, with some values `known`."""
+        size, y = self.batch_size, self.data.y
+
+        def whole(key: Any, number: Any, hp: Hyperparameters) -> tuple:
+            values, active, steps, step = hp.tree_flatten()[0]
+            steps = known.get("hp.steps", steps)
+            hp = Hyperparameters(values | known, active, steps, hp.structure, step)
+            member = pop.init_member(self.task, key, number, hp, self.example)
+            x = jnp.zeros((size, *self.example.shape), self.example.dtype)
+            batch = Batch(x, jnp.zeros((size, *y.shape[1:]), y.dtype), jnp.ones(size, jnp.float32))
+            inner = member.params, member.state, member.optimizer
+            (params, state, _), loss = pop.train_step(
+                self.task, inner, batch, hp, jax.random.wrap_key_data(key)
+            )
+            outputs = self.task.predict(params, state, x, hp)
+            metrics = {
+                name: metric.finalise(
+                    call(metric.accumulate, outputs, batch.y, batch.weight, hp=hp)
+                )
+                for name, metric in self.task.metrics
+            }
+            return loss, outputs, jax.tree.map(jnp.asarray, metrics)
+
+        key = jax.ShapeDtypeStruct((2,), np.uint32)
+        number = jax.ShapeDtypeStruct((), np.int32)
+        return jax.eval_shape(whole, key, number, self._scalars(self.structure))
+
+    def _who_needs_a_value(self) -> str:
+        """The message for a task that cannot be traced: whose value would help it."""
+        scalars = self._scalars(self.structure)
+        names = [name for name in scalars if name not in self.structure.static]
+        for name in ("hp.steps", *names):
+            kind = "int32" if name == "hp.steps" else scalars[name].dtype.name
+            try:
+                self._traced_member(**{name: np.dtype(kind).type(1)})
+            except Exception:
+                continue
+            if name == "hp.steps":
+                return (
+                    "hp.steps: a traced number is used where Python needs its value; take a "
+                    "schedule of bojax.training.schedules, whose horizon may be traced."
+                )
+            remedy = f"declare it static (Task(static=[{name!r}])), one program for each value"
+            if kind == "float32":
+                remedy = "search an Ordinal of a few values and declare it static"
+            return (
+                f"{name}: a traced number is used where Python needs its value (an `if`, a shape, "
+                f"float()). Use it in arithmetic, in jnp.where or jax.lax.cond; or {remedy}."
+            )
+        return (
+            f"task: a traced number is used where Python needs its value; it is one or more of "
+            f"{names}. Use them in arithmetic, or declare them static."
+        )
 
     def _rows(self) -> int:
         return len(self.devices) * self.chunks

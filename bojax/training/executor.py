@@ -47,7 +47,7 @@ class _Bucket:
 
     programs: Programs
     bank: Bank
-    steps: int  # optimisation steps at the final budget
+    steps: np.ndarray  # [folds] int32, optimisation steps at the final budget
     name: str
 
 
@@ -56,13 +56,16 @@ class LocalExecutor:
 
     The unit of budget is an epoch. Members keep their state between calls, so a job resumes;
     a trial's result depends on its configuration, its number and the seed, not on what it
-    was trained with.
+    was trained with. A trial is one member, or one for each fold of the data and each seed;
+    its metrics are their means, and it fails where one of them does.
 
     Args:
         task: a :class:`Task`.
         space: the :class:`bojax.Space` of the configurations.
         data: an :class:`ArrayData`.
         seed: of the run; a trial's seed is folded from it and the trial's number.
+        seeds: how often a configuration is trained on each fold, from other initial weights
+            and in other orders.
         max_budget: epochs at the final budget, the horizon of schedules.
         chunk: members a device trains at once; None for a measured default.
         slots: members one call holds; more are trained in several calls.
@@ -105,6 +108,7 @@ class LocalExecutor:
         data: ArrayData,
         *,
         seed: int = 0,
+        seeds: int = 1,
         max_budget: float,
         chunk: int | None = None,
         slots: int = SLOTS,
@@ -116,6 +120,9 @@ class LocalExecutor:
         if not isinstance(data, ArrayData):
             raise DataError(f"executor: expected a bojax.ArrayData, got {type(data).__name__}.")
         self.task, self.space, self.data, self.seed = task, space, data, seed
+        if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+            raise TaskError(f"executor: seeds must be a positive integer, got {seeds!r}.")
+        self.seeds, self.replicas = seeds, seeds * len(data.folds)
         self.max_budget = whole_epochs("max_budget", max_budget)
         self.programs: list[Program] = []
         self.compile_seconds = self.train_seconds = 0.0
@@ -129,7 +136,8 @@ class LocalExecutor:
         self._home: dict[int, Structure] = {}  # trial -> its bucket
         self._done: dict[int, int] = {}  # trial -> epochs trained
         self._configs: dict[int, dict] = {}
-        host = pop.arrays_of(data.x, data.y, data.train, data.validation)
+        host = pop.arrays_of(data)
+        self._train_sizes = [len(train) for train, _ in data.folds]
         with float32_scope():
             self._arrays = self._devices.share(host)
             self._key = self._devices.share(pop.key_words(seed))
@@ -170,44 +178,77 @@ class LocalExecutor:
             self._clone(jobs, groups)
             reports: list[Report | None] = [None] * len(jobs)
             for structure, members in groups.items():
-                bucket, index = self._buckets[structure], np.array(members)
-                values, active = self._schema.columns([listed[i] for i in members])
-                hp = Hyperparameters(
-                    values, active, np.full(len(members), bucket.steps, np.int32), structure
-                )
-                trials = np.array([jobs[i].trial for i in members], np.int32)
-                batch = Columns(
-                    trials, starts[index].astype(np.int32), stops[index].astype(np.int32), hp
-                )
-                for layout in pack(
-                    batch.stops - batch.starts,
-                    chunk=self.chunk,
-                    chunks=self.chunks,
-                    devices=len(self._devices),
-                ):
-                    for i, report in self._call(bucket, layout, batch):
-                        reports[members[i]] = report
-                self._home.update(dict.fromkeys(trials.tolist(), structure))
+                index = np.array(members)
+                batch = self._columns(
+                    structure, [jobs[i].trial for i in members], [listed[i] for i in members],
+                    starts[index], stops[index],
+                )  # fmt: skip
+                for i, report in zip(members, self._train(structure, batch), strict=True):
+                    reports[i] = report
+                self._home.update({jobs[i].trial: structure for i in members})
         for job, config, stop in zip(jobs, listed, stops.tolist(), strict=True):
             self._done[job.trial], self._configs[job.trial] = stop, config
         return reports  # type: ignore[return-value]
 
-    def _call(self, bucket: _Bucket, layout: Layout, batch: Columns) -> list[tuple[int, Report]]:
-        """One call of the programs: gather, train, evaluate, scatter, report."""
+    def _columns(
+        self, structure: Structure, trials: Sequence[int], configs: Sequence[Mapping],
+        starts: np.ndarray, stops: np.ndarray,
+    ) -> Columns:  # fmt: skip
+        """Every member of these trials, the replicas of a trial one after the other."""
+        values, active = self._schema.columns(configs)
+        each = lambda column: np.repeat(column, self.replicas)  # noqa: E731
+        folds = np.tile(np.arange(self.replicas, dtype=np.int32), len(trials))
+        folds = folds % len(self.data.folds)
+        steps = self._buckets[structure].steps[folds]
+        hp = Hyperparameters(
+            jax.tree.map(each, values), jax.tree.map(each, active), steps, structure
+        )
+        numbers = np.array([self._numbers(trial) for trial in trials], np.int32).reshape(-1)
+        spans = (each(at.astype(np.int32)) for at in (starts, stops))
+        return Columns(pop.Who(numbers, folds), *spans, hp)
+
+    def _numbers(self, trial: int) -> range:
+        """The numbers of a trial's members."""
+        return range(trial * self.replicas, (trial + 1) * self.replicas)
+
+    def _train(self, structure: Structure, batch: Columns) -> list[Report]:
+        """The members of one bucket in as many calls as they need: a report a trial."""
+        bucket, count = self._buckets[structure], len(batch.starts)
+        epochs, seconds = batch.stops - batch.starts, np.zeros(count)
+        table: dict[str, np.ndarray] = {}
+        layouts = pack(
+            epochs, chunk=self.chunk, chunks=self.chunks, devices=len(self._devices)
+        )  # fmt: skip
+        for layout in layouts:
+            index, metrics, took = self._call(bucket, layout, batch)
+            for name, values in metrics.items():
+                table.setdefault(name, np.full(count, np.nan))[index] = values
+            seconds[index] = took
+        examples = epochs * np.asarray(self._train_sizes)[batch.who.fold]
+        mean = lambda values: values.reshape(-1, self.replicas).mean(axis=1)  # noqa: E731
+        total = lambda values: values.reshape(-1, self.replicas).sum(axis=1)  # noqa: E731
+        trials = (batch.who.number[:: self.replicas] // self.replicas).tolist()
+        return reports_of(
+            trials, batch.stops[:: self.replicas], {n: mean(v) for n, v in table.items()},
+            total(seconds), total(examples),
+        )  # fmt: skip
+
+    def _call(
+        self, bucket: _Bucket, layout: Layout, batch: Columns
+    ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+        """One call of the programs: gather, train, evaluate, scatter; which, metrics, seconds."""
         began, compiled = time.perf_counter(), self.compile_seconds
         spread = lambda column: self._devices.put(column[layout.filled])  # noqa: E731
         slot, lane = np.nonzero(layout.jobs >= 0)
         index = layout.jobs[slot, lane]
-        trials = batch.trials[index].tolist()
-        on_device = spread(batch.trials)
-        hp = jax.tree.map(spread, batch.hp)
-        members = self._gather(bucket, layout, batch, on_device, hp)
+        who, hp = jax.tree.map(spread, batch.who), jax.tree.map(spread, batch.hp)
+        members = self._gather(bucket, layout, batch, who.number, hp)
         members = bucket.programs.train(
-            members, layout, on_device, spread(batch.starts), hp, self._key, self._arrays
+            members, layout, who, spread(batch.starts), hp, self._key, self._arrays
         )
-        metrics = bucket.programs.evaluate(members, layout, hp, self._arrays)
+        metrics = bucket.programs.evaluate(members, layout, who.fold, hp, self._arrays)
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(members)]
-        bucket.bank.write(trials, [leaf[slot, lane] for leaf in leaves])
+        bucket.bank.write(batch.who.number[index].tolist(), [leaf[slot, lane] for leaf in leaves])
         table = {name: np.asarray(value)[slot, lane] for name, value in metrics.items()}
         table["train_loss"] = np.asarray(members.loss)[slot, lane]
         epochs = (batch.stops - batch.starts)[index]
@@ -216,29 +257,26 @@ class LocalExecutor:
         total = int(epochs.sum())
         self._on_event(Event("trained", bucket.name, seconds, len(index), total))
         share = seconds * (epochs / total if total else np.full(len(index), 1 / len(index)))
-        return list(
-            zip(index.tolist(), reports_of(trials, batch.stops[index], table, share,
-                                         epochs * len(self.data.train)), strict=True)
-        )  # fmt: skip
+        return index, table, share
 
     def _gather(
-        self, bucket: _Bucket, layout: Layout, batch: Columns, trials: Any, hp: Any
+        self, bucket: _Bucket, layout: Layout, batch: Columns, numbers: Any, hp: Any
     ) -> pop.Member:
         """Members in the layout's slots, on the devices: kept ones, and fresh ones."""
-        known = np.array([trial in bucket.bank for trial in batch.trials.tolist()])
+        known = np.array([number in bucket.bank for number in batch.who.number.tolist()])
         kept = known[layout.filled] & (layout.jobs >= 0).any(1, keepdims=True)
         used = (layout.jobs >= 0).any(1)
         if not kept.any():
-            return bucket.programs.init(layout, trials, hp, self._key)
+            return bucket.programs.init(layout, numbers, hp, self._key)
         if kept[used].all():
             leaves = [
                 np.zeros((*layout.jobs.shape, *shape), dtype) for shape, dtype in bucket.bank.shapes
             ]
         else:
-            fresh = bucket.programs.init(layout, trials, hp, self._key)
+            fresh = bucket.programs.init(layout, numbers, hp, self._key)
             leaves = [np.array(leaf) for leaf in jax.tree.leaves(fresh)]
         slot, lane = np.nonzero(kept)
-        rows = bucket.bank.read(batch.trials[layout.filled[slot, lane]].tolist())
+        rows = bucket.bank.read(batch.who.number[layout.filled[slot, lane]].tolist())
         for leaf, row in zip(leaves, rows, strict=True):
             leaf[slot, lane] = row
         return self._devices.put(jax.tree.unflatten(bucket.bank.structure, leaves))
@@ -256,13 +294,14 @@ class LocalExecutor:
                 chunk=self.chunk, chunks=self.chunks, batch_size=int(size),
                 compiled=self._note,
             )  # fmt: skip
-            check_outputs(self.task, self.data, programs.output_shape())
-            steps = self.max_budget * pop.steps_per_epoch(len(self.data.train), int(size))
+            check_outputs(self.task, self.data, programs.check())
+            steps = [pop.steps_per_epoch(count, int(size)) for count in self._train_sizes]
             fixed = {**structure.static, **structure.ceiling}
             name = ", ".join(f"{n}={v}" for n, v in fixed.items()) or "all"
             self._buckets[structure] = _Bucket(
-                programs, Bank(programs.member_shapes()), steps, name
-            )
+                programs, Bank(programs.member_shapes()),
+                np.array(steps, np.int32) * np.int32(self.max_budget), name,
+            )  # fmt: skip
         return self._buckets[structure]
 
     def _note(self, kind: str, name: str, program: Program | None = None, new: bool = True) -> None:
@@ -308,9 +347,9 @@ class LocalExecutor:
                         f"trial {jobs[i].trial}: cannot start from trial {parent}, whose "
                         "parameters have other shapes; clone within a bucket."
                     )
-                copies.append((bank, jobs[i].trial, donor.read([parent])))
+                copies.append((bank, jobs[i].trial, donor.read(self._numbers(parent))))
         for bank, trial, leaves in copies:
-            bank.write([trial], leaves)
+            bank.write(self._numbers(trial), leaves)
 
     def _where(self, trial: int) -> Structure:
         if trial not in self._home:
@@ -333,7 +372,9 @@ class LocalExecutor:
         """Forget the states of these trials; unknown ones are ignored."""
         for trial in trials:
             if trial in self._home:
-                self._buckets[self._home.pop(trial)].bank.drop(trial)
+                bank = self._buckets[self._home.pop(trial)].bank
+                for number in self._numbers(trial):
+                    bank.drop(number)
                 del self._done[trial], self._configs[trial]
 
     def state_arrays(self, trials: Iterable[int]) -> tuple[dict[str, np.ndarray], dict]:
@@ -348,12 +389,14 @@ class LocalExecutor:
         arrays, listed = {}, []
         for b, (structure, members) in enumerate(groups.items()):
             bank = self._buckets[structure].bank
-            for name, leaf in zip(bank.names, bank.read(members), strict=True):
+            numbers = [number for trial in members for number in self._numbers(trial)]
+            for name, leaf in zip(bank.names, bank.read(numbers), strict=True):
                 arrays[f"{b}/{name}"] = leaf
             listed.append({"trials": members, "epochs": [self._done[t] for t in members]})
         meta = {
             "format": _FORMAT, "seed": self.seed, "max_budget": self.max_budget,
-            "chunk": self.chunk, "devices": len(self._devices), "buckets": listed,
+            "replicas": self.replicas, "chunk": self.chunk, "devices": len(self._devices),
+            "buckets": listed,
         }  # fmt: skip
         return arrays, meta
 
@@ -365,10 +408,13 @@ class LocalExecutor:
         Raises:
             TaskError: another seed, budget, or shapes of another model.
         """
-        for name, mine in (("seed", self.seed), ("max_budget", self.max_budget)):
-            if meta[name] != mine:
+        for name, mine in (
+            ("seed", self.seed), ("max_budget", self.max_budget), ("replicas", self.replicas)
+        ):  # fmt: skip
+            stored = meta.get(name, 1)  # states without replicas are of a time before folds
+            if stored != mine:
                 raise TaskError(
-                    f"restore: the states are of a run with {name}={meta[name]}, this one has "
+                    f"restore: the states are of a run with {name}={stored}, this one has "
                     f"{mine}; use the same."
                 )
         for b, entry in enumerate(meta["buckets"]):
@@ -377,14 +423,15 @@ class LocalExecutor:
             structure = self._schema.structures(listed[:1])[0]
             with float32_scope():
                 bank = self._bucket(structure).bank
+            numbers = [number for trial in trials for number in self._numbers(trial)]
             leaves = [np.asarray(arrays[f"{b}/{name}"]) for name in bank.names]
             for name, leaf, (shape, dtype) in zip(bank.names, leaves, bank.shapes, strict=True):
-                if leaf.shape != (len(trials), *shape) or leaf.dtype != dtype:
+                if leaf.shape != (len(numbers), *shape) or leaf.dtype != dtype:
                     raise TaskError(
                         f"restore: {name} is {leaf.dtype}{leaf.shape[1:]}, the task's is "
                         f"{dtype}{shape}; use the task of the checkpoint."
                     )
-            bank.write(trials, leaves)
+            bank.write(numbers, leaves)
             for trial, epochs, config in zip(trials, entry["epochs"], listed, strict=True):
                 self._home[trial], self._done[trial] = structure, int(epochs)
                 self._configs[trial] = config
@@ -395,22 +442,30 @@ class LocalExecutor:
         """The trial's parameters as the task made them, NumPy arrays.
 
         Padded to the bucket's ceilings: units beyond the true width are zeros, layers
-        beyond the true depth are there and unused. They go back into the same module.
+        beyond the true depth are there and unused. They go back into the same module. With
+        folds or seeds the leaves are `[replicas, ...]`.
         """
-        return self._member(trial).params
+        return self._whole(trial).params
 
     def state(self, trial: int) -> Any:
-        """The trial's other collections (batch statistics), NumPy arrays."""
-        return self._member(trial).state
+        """The trial's other collections (batch statistics), as :meth:`params`."""
+        return self._whole(trial).state
 
     def predict(self, trial: int, x: Any) -> np.ndarray:
-        """Outputs of one trial's model for `x[n, ...]` as the user has it (not normalised)."""
-        x = self.data.transform(x)
+        """Outputs of a trial's model for `x[n, ...]` as the user has it (not normalised).
+
+        The mean over the models of its folds and seeds.
+        """
+        parts = [self._outputs(trial, replica, x) for replica in range(self.replicas)]
+        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
+
+    def _outputs(self, trial: int, replica: int, x: Any) -> np.ndarray:
+        x = self.data.transform(x, replica % len(self.data.folds))
         bucket = self._buckets[self._where(trial)]
         _, size = pop.evaluation_batches(len(self.data.validation))
         with float32_scope():
             program = bucket.programs.predict(size)
-            member, hp = self._member(trial), self._scalars(trial)
+            member, hp = self._member(trial, replica), self._scalars(trial, replica)
             parts = []
             for begin in range(0, len(x), size):
                 part = x[begin : begin + size]
@@ -422,6 +477,8 @@ class LocalExecutor:
     def test(self, trial: int) -> dict[str, float]:
         """Every metric on the test part, once: see :class:`TestSplit`.
 
+        The mean over the models of the trial's folds and seeds, each by itself.
+
         Raises:
             TestDataTouched: the test part was used before.
         """
@@ -430,22 +487,33 @@ class LocalExecutor:
         if self.data.test.touched or not count:
             self.data.test.take()  # raises, before anything is compiled
         with float32_scope():
-            rest = np.zeros((count, *self.data.x.shape[1:]), self.data.x.dtype)
+            rest = np.zeros((count, *self.data.x.shape[1:]), bucket.programs.example.dtype)
             blank = np.zeros((count, *self.data.y.shape[1:]), self.data.y.dtype)
             program = bucket.programs.test(_test_arrays(rest, blank))
             x, y = self.data.test.take()
-            arrays = _test_arrays(self.data.transform(x), y)
-            metrics = program(self._member(trial), self._scalars(trial), arrays)
-        return {name: float(value) for name, value in metrics.items()}
+            found = []
+            for replica in range(self.replicas):
+                arrays = _test_arrays(self.data.transform(x, replica % len(self.data.folds)), y)
+                metrics = program(
+                    self._member(trial, replica), self._scalars(trial, replica), arrays
+                )
+                found.append({name: float(value) for name, value in metrics.items()})
+        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
-    def _member(self, trial: int) -> pop.Member:
-        return self._buckets[self._where(trial)].bank.member(trial)
+    def _member(self, trial: int, replica: int) -> pop.Member:
+        return self._buckets[self._where(trial)].bank.member(self._numbers(trial)[replica])
 
-    def _scalars(self, trial: int) -> Hyperparameters:
+    def _whole(self, trial: int) -> pop.Member:
+        members = [self._member(trial, replica) for replica in range(self.replicas)]
+        if len(members) == 1:
+            return members[0]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+
+    def _scalars(self, trial: int, replica: int) -> Hyperparameters:
         structure = self._where(trial)
         values, active = self._schema.columns([self._configs[trial]])
         first = lambda columns: {name: column[0] for name, column in columns.items()}  # noqa: E731
-        steps = np.int32(self._buckets[structure].steps)
+        steps = self._buckets[structure].steps[replica % len(self.data.folds)]
         return Hyperparameters(first(values), first(active), steps, structure)
 
     # ------------------------------------------------------------------ plan
@@ -469,4 +537,4 @@ def _shapes(tree: Any) -> Any:
 
 
 def _test_arrays(x: np.ndarray, y: np.ndarray) -> pop.Arrays:
-    return pop.arrays_of(x, y, np.zeros(1, np.int32), np.arange(len(x), dtype=np.int32))
+    return pop.arranged(x, y, [(np.zeros(1, np.int32), np.arange(len(x), dtype=np.int32))])

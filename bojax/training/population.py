@@ -3,17 +3,19 @@
 A population is a pytree whose leaves begin with `[chunks, C]`. Each device runs a
 `fori_loop` over its chunks of C vmapped members with a traced number of active chunks, so
 one program serves every population size and every rung. All randomness is keyed on
-(trial, epoch or step), never on a slot.
+(number of the member, epoch or step), never on a slot. Folds and seeds of a trial are members.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
 from bojax.training.metrics import call
 from bojax.training.task import Batch, Task
@@ -33,22 +35,53 @@ class Member(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """Data on the device: `x[N, ...]`, `y[N, ...]`, indices of the parts, eval weights."""
+    """Data on the device: `x[N, ...]`, `y[N, ...]`, and a row a fold of what tells the parts."""
 
     x: Any
     y: Any
-    train: Any
-    validation: Any  # padded to whole evaluation batches
-    weight: Any  # 0 where `validation` is padding
+    train: Any  # [F, n] indices, padded to the longest
+    count: Any  # [F] int32, how many of them there are
+    validation: Any  # [F, m] indices, padded to whole evaluation batches
+    weight: Any  # [F, m] 0 where `validation` is padding
+    shift: Any = None  # [F, ...] what inputs are normalised by, or None
+    inverse: Any = None
 
 
-def arrays_of(x: Any, y: Any, train: np.ndarray, validation: np.ndarray) -> Arrays:
-    """NumPy arrays as the programs take them."""
-    batches, size = evaluation_batches(len(validation))
-    padded = np.zeros(batches * size, np.int32)
-    padded[: len(validation)] = validation
-    weight = (np.arange(batches * size) < len(validation)).astype(np.float32)
-    return Arrays(x, y, train.astype(np.int32), padded, weight)
+class Who(NamedTuple):
+    """Which member: its number, which its randomness is keyed on, and its fold."""
+
+    number: Any
+    fold: Any
+
+
+def arrays_of(data: ArrayData) -> Arrays:
+    """The examples that are not in the test part, as the programs take them."""
+    shift = inverse = None
+    if len(data.folds) > 1 and data.shift is not None and data.scale is not None:
+        shift, inverse = data.shift.astype(np.float32), (1.0 / data.scale).astype(np.float32)
+    return arranged(data.x, data.y, data.folds, shift, inverse)
+
+
+def arranged(x: Any, y: Any, folds: Sequence, shift: Any = None, inverse: Any = None) -> Arrays:
+    """NumPy arrays and pairs of indices as the programs take them."""
+    count = np.array([len(train) for train, _ in folds], np.int32)
+    batches, size = evaluation_batches(max(len(validation) for _, validation in folds))
+    train = np.zeros((len(folds), count.max()), np.int32)
+    validation = np.zeros((len(folds), batches * size), np.int32)
+    weight = np.zeros(validation.shape, np.float32)
+    for fold, (own, judged) in enumerate(folds):
+        train[fold, : len(own)] = own
+        validation[fold, : len(judged)] = judged
+        weight[fold, : len(judged)] = 1.0
+    return Arrays(x, y, train, count, validation, weight, shift, inverse)
+
+
+def examples_at(arrays: Arrays, index: Any, fold: Any) -> Any:
+    """Inputs `x[index]` as the models of a fold see them."""
+    x = arrays.x[index]
+    if arrays.shift is None:
+        return x
+    return (x.astype(jnp.float32) - arrays.shift[fold]) * arrays.inverse[fold]
 
 
 def evaluation_batches(count: int) -> tuple[int, int]:
@@ -75,10 +108,10 @@ def _stream(run_key: Any, trial: Any, stream: int) -> Any:
 # ------------------------------------------------------------------------ one member
 
 
-def init_member(task: Task, run_key: Any, trial: Any, hp: Hyperparameters, example: Any) -> Member:
+def init_member(task: Task, run_key: Any, number: Any, hp: Hyperparameters, example: Any) -> Member:
     """A fresh member; `example` has the shape and dtype of one `x`."""
     example = jnp.zeros((1, *example.shape), example.dtype)
-    params, state = task.init(_stream(run_key, trial, _INIT), hp, example)
+    params, state = task.init(_stream(run_key, number, _INIT), hp, example)
     optimizer = task.optimizer(hp).init(params)
     return Member(params, state, optimizer, jnp.zeros((), jnp.float32))
 
@@ -104,18 +137,21 @@ def training_keys(run_key: Any, trial: Any) -> tuple[Any, Any]:
     return _stream(run_key, trial, _ORDER), _stream(run_key, trial, _STEP)
 
 
-def epoch_order(order_key: Any, epoch: Any, examples: int) -> Any:
-    """A permutation of the training examples, int32 `[examples]`."""
+def epoch_order(order_key: Any, epoch: Any, examples: int, count: Any) -> Any:
+    """A permutation of `count` training examples, int32 `[examples]`, the padding at its end."""
     key = jax.random.fold_in(order_key, epoch)
-    return jnp.argsort(jax.random.bits(key, (examples,))).astype(jnp.int32)
+    bits = jax.random.bits(key, (examples,))
+    there = jnp.arange(examples, dtype=jnp.int32) < count
+    return jnp.argsort(jnp.where(there, bits, ~jnp.zeros((), bits.dtype))).astype(jnp.int32)
 
 
-def batch_at(arrays: Arrays, order: Any, position: Any, batch_size: int) -> Batch:
+def batch_at(arrays: Arrays, fold: Any, order: Any, position: Any, batch_size: int) -> Batch:
     """Step `position` of an epoch; the last batch repeats examples, with weight 0."""
-    examples = arrays.train.shape[0]
+    examples = arrays.train.shape[1]
     places = position * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
-    index = arrays.train[order[places % examples]]
-    return Batch(arrays.x[index], arrays.y[index], (places < examples).astype(jnp.float32))
+    index = arrays.train[fold, order[places % examples]]
+    weight = (places < arrays.count[fold]).astype(jnp.float32)
+    return Batch(examples_at(arrays, index, fold), arrays.y[index], weight)
 
 
 def train_member(
@@ -123,46 +159,57 @@ def train_member(
     batch_size: int,
     member: Member,
     run_key: Any,
-    trial: Any,
+    who: Who,
     start: Any,
     epochs: Any,
     hp: Hyperparameters,
     arrays: Arrays,
 ) -> Member:
-    """Train for `epochs` more epochs after `start` done ones; the loss is the last epoch's."""
-    examples = arrays.train.shape[0]
+    """Train for `epochs` more epochs after `start` done ones; the loss is the last epoch's.
+
+    An epoch takes as many steps as the largest fold's; a smaller fold rests in those it lacks.
+    """
+    folds, examples = arrays.train.shape
     steps = steps_per_epoch(examples, batch_size)
-    order_key, step_key = training_keys(run_key, trial)
+    count = arrays.count[who.fold]
+    own_steps = steps_per_epoch(count, batch_size)
+    order_key, step_key = training_keys(run_key, who.number)
 
     def epoch_body(e: Any, member: Member) -> Member:
         epoch = start + e
-        order = epoch_order(order_key, epoch, examples)
+        order = epoch_order(order_key, epoch, examples, count)
 
         def step_body(s: Any, carry: tuple) -> tuple:
             inner, total = carry
-            batch = batch_at(arrays, order, s, batch_size)
-            step = epoch * steps + s
+            batch = batch_at(arrays, who.fold, order, s, batch_size)
+            step = epoch * own_steps + s
             key = jax.random.fold_in(step_key, step)
-            inner, loss = train_step(task, inner, batch, hp.at(step), key)
-            return inner, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
+            after, loss = train_step(task, inner, batch, hp.at(step), key)
+            if folds > 1:
+                after = jax.tree.map(lambda a, b: jnp.where(s < own_steps, a, b), after, inner)
+                loss = jnp.where(s < own_steps, loss, 0.0)
+            return after, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
 
         carry = ((member.params, member.state, member.optimizer), jnp.zeros((), jnp.float32))
         inner, total = jax.lax.fori_loop(0, steps, step_body, carry)
         params, state, optimizer = inner
-        return Member(params, state, optimizer, total / examples)
+        return Member(params, state, optimizer, total / count)
 
     return jax.lax.fori_loop(0, epochs, epoch_body, member)
 
 
-def evaluate_member(task: Task, member: Member, hp: Hyperparameters, arrays: Arrays) -> dict:
-    """Every metric on the validation part: name -> float32 scalar."""
-    count = arrays.validation.shape[0]
-    batches, size = evaluation_batches(count)
+def evaluate_member(
+    task: Task, member: Member, fold: Any, hp: Hyperparameters, arrays: Arrays
+) -> dict:
+    """Every metric on the fold's validation part: name -> float32 scalar."""
+    batches, size = evaluation_batches(arrays.validation.shape[1])
+    judged, weights = arrays.validation[fold], arrays.weight[fold]
 
     def sums(b: Any) -> dict:
-        index = jax.lax.dynamic_slice_in_dim(arrays.validation, b * size, size)
-        weight = jax.lax.dynamic_slice_in_dim(arrays.weight, b * size, size)
-        outputs = task.predict(member.params, member.state, arrays.x[index], hp)
+        index = jax.lax.dynamic_slice_in_dim(judged, b * size, size)
+        weight = jax.lax.dynamic_slice_in_dim(weights, b * size, size)
+        x = examples_at(arrays, index, fold)
+        outputs = task.predict(member.params, member.state, x, hp)
         return {
             name: call(metric.accumulate, outputs, arrays.y[index], weight, hp=hp)
             for name, metric in task.metrics
@@ -214,32 +261,33 @@ def init_chunks(task: Task, example: jax.ShapeDtypeStruct) -> Any:
 
 
 def train_chunks(task: Task, batch_size: int) -> Any:
-    """`(members, active[1], trials, starts[K, C], epochs[K], hp, run_key, arrays) -> members`."""
+    """`(members, active[1], who, starts[K, C], epochs[K], hp, run_key, arrays) -> members`."""
 
     def train(
-        members: Member, active: Any, trials: Any, starts: Any, epochs: Any, hp: Any,
+        members: Member, active: Any, who: Who, starts: Any, epochs: Any, hp: Any,
         run_key: Any, arrays: Arrays,
     ) -> Member:  # fmt: skip
-        def chunk(part: Member, trials: Any, starts: Any, epochs: Any, hp: Any) -> Member:
-            one = lambda m, t, s, h: train_member(  # noqa: E731
-                task, batch_size, m, run_key, t, s, epochs, h, arrays
+        def chunk(part: Member, who: Who, starts: Any, epochs: Any, hp: Any) -> Member:
+            one = lambda m, w, s, h: train_member(  # noqa: E731
+                task, batch_size, m, run_key, w, s, epochs, h, arrays
             )
-            return jax.vmap(one)(part, trials, starts, hp)
+            return jax.vmap(one)(part, who, starts, hp)
 
-        return _over_chunks(chunk, active, members, trials, starts, epochs, hp)
+        return _over_chunks(chunk, active, members, who, starts, epochs, hp)
 
     return train
 
 
 def evaluate_chunks(task: Task) -> Any:
-    """`(members, active[1], hp, arrays) -> {name: float32[K, C]}`."""
+    """`(members, active[1], folds, hp, arrays) -> {name: float32[K, C]}`."""
 
-    def evaluate(members: Member, active: Any, hp: Any, arrays: Arrays) -> dict:
-        def chunk(_: dict, part: Member, hp: Any) -> dict:
-            return jax.vmap(lambda m, h: evaluate_member(task, m, h, arrays))(part, hp)
+    def evaluate(members: Member, active: Any, folds: Any, hp: Any, arrays: Arrays) -> dict:
+        def chunk(_: dict, part: Member, folds: Any, hp: Any) -> dict:
+            one = lambda m, f, h: evaluate_member(task, m, f, h, arrays)  # noqa: E731
+            return jax.vmap(one)(part, folds, hp)
 
         shape = members.loss.shape
         empty = {name: jnp.full(shape, jnp.nan, jnp.float32) for name, _ in task.metrics}
-        return _over_chunks(chunk, active, empty, members, hp)
+        return _over_chunks(chunk, active, empty, members, folds, hp)
 
     return evaluate

@@ -13,6 +13,7 @@ from bojax.errors import DataError, TaskError, TrialError
 from bojax.history import Job, Report, Status
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
+from bojax.training.population import Who
 from bojax.training.task import Task
 
 _COUNT_CLASSES = ("accuracy", "error", "cross_entropy")  # metrics that need integer labels
@@ -45,9 +46,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Columns:
-    """Jobs of one bucket as columns `[N]`."""
+    """Members of one bucket as columns `[N]`."""
 
-    trials: np.ndarray
+    who: Who
     starts: np.ndarray
     stops: np.ndarray
     hp: Hyperparameters

@@ -27,6 +27,7 @@ class Solo:
 
     Args:
         task, space, data: as for the executor.
+        fold: which of the data's folds.
         config: the active parameters.
         trial, seed: what its randomness is keyed on.
         max_budget: epochs at the final budget.
@@ -54,21 +55,23 @@ class Solo:
 
     def __init__(
         self, task: Task, space: Any, data: ArrayData, config: Mapping, *, trial: int = 0,
-        seed: int = 0, max_budget: int,
+        seed: int = 0, max_budget: int, fold: int = 0,
     ) -> None:  # fmt: skip
-        self.task, self.trial, self.epoch = task, np.int32(trial), 0
+        number = trial * len(data.folds) + fold
+        self.task, self.number, self.fold, self.epoch = task, np.int32(number), np.int32(fold), 0
         size = task.batch_size
         self.batch_size = config[size] if isinstance(size, str) else size
-        self.examples = len(data.train)
+        self.examples = len(data.folds[fold][0])
         self.steps = pop.steps_per_epoch(self.examples, self.batch_size)
         self.hp = Hyperparameters.of(
             config, space, static=task.static, padded=task.padded, steps=max_budget * self.steps
         )
-        self.arrays = pop.arrays_of(data.x, data.y, data.train, data.validation)
+        self.arrays = pop.arrays_of(data)
         run_key = pop.key_words(seed)
         with float32_scope():
-            self._keys = _keys(run_key, self.trial)
-            self.member = _init(task, run_key, self.trial, self.hp, data.x[0])
+            self._keys = _keys(run_key, self.number)
+            example = data.transform(data._raw[:1], fold)[0]
+            self.member = _init(task, run_key, self.number, self.hp, example)
 
     def train(self, epochs: int) -> None:
         """Train for more epochs."""
@@ -78,11 +81,11 @@ class Solo:
                 self.epoch += 1
 
     def _epoch(self, epoch: np.int32) -> None:
-        order = _order(self._keys[0], epoch, self.examples)
+        order = _order(self._keys[0], epoch, self.arrays.train.shape[1], np.int32(self.examples))
         carry, total = self.member[:3], 0.0
         for s in range(self.steps):
             carry, loss, weight = _step(
-                self.task, self.batch_size, carry, self._keys[1], epoch, np.int32(s),
+                self.task, self.batch_size, carry, self._keys[1], epoch, np.int32(s), self.fold,
                 order, self.hp, self.arrays,
             )  # fmt: skip
             total += float(loss) * float(weight)
@@ -92,7 +95,7 @@ class Solo:
     def evaluate(self) -> dict[str, float]:
         """Every metric on the validation part, and `train_loss`."""
         with float32_scope():
-            metrics = _evaluate(self.task, self.member, self.hp, self.arrays)
+            metrics = _evaluate(self.task, self.member, self.fold, self.hp, self.arrays)
         return {n: float(v) for n, v in {**metrics, "train_loss": self.member.loss}.items()}
 
 
@@ -104,11 +107,11 @@ _evaluate = jit(pop.evaluate_member, static_argnums=0)
 
 @jit(static_argnums=(0, 1))
 def _step(
-    task: Task, batch_size: int, carry: tuple, step_key: Any, epoch: Any, s: Any, order: Any,
-    hp: Hyperparameters, arrays: pop.Arrays,
+    task: Task, batch_size: int, carry: tuple, step_key: Any, epoch: Any, s: Any, fold: Any,
+    order: Any, hp: Hyperparameters, arrays: pop.Arrays,
 ) -> tuple:  # fmt: skip
-    batch = pop.batch_at(arrays, order, s, batch_size)
-    steps = pop.steps_per_epoch(order.shape[0], batch_size)
+    batch = pop.batch_at(arrays, fold, order, s, batch_size)
+    steps = pop.steps_per_epoch(arrays.count[fold], batch_size)
     step = epoch * steps + s
     key = jax.random.fold_in(step_key, step)
     carry, loss = pop.train_step(task, carry, batch, hp.at(step), key)

@@ -256,3 +256,27 @@ def test_the_space_is_kept_as_it_was(small, tmp_path):
     small(store=tmp_path / "a.db").run(trials=3)
     with open_store(tmp_path / "a.db") as opened:
         assert bojax.Space.from_json(opened.run("main").space) == SPACE
+
+
+def test_folds_and_seeds_are_scored_by_their_mean_and_resumed_to_the_bit(small, table, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 4))
+    y = np.argmax(x[:, :3], axis=1)
+
+    def data():
+        return bojax.ArrayData(x, y, split=bojax.CrossValidation(3))
+
+    settings = {"seeds": 2, "bracket": 3, "max_budget": 3}
+    result = small(data=data(), **settings).run(3)
+    assert result.executor.replicas == 6
+    other = small(data=data(), **(settings | {"seeds": 1})).run(3)
+    assert result.best.values != other.best.values
+
+    store = tmp_path / "folds.db"
+    with pytest.raises(Stop):
+        small(data=data(), store=store, callbacks=[stop_after(1)], **settings).run(3)
+    resumed = bojax.Sweep.resume(store, TASK, data=data())
+    assert table(resumed) == table(result)
+    assert set(resumed.test()) >= {"loss", "accuracy"}
+    with pytest.raises(bojax.ConfigError, match="folds=3, now it is 1"):
+        bojax.Sweep.resume(store, TASK, data=make_data())

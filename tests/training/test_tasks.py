@@ -291,3 +291,43 @@ def test_models_that_do_not_fit_the_data_are_found_before_compiling(small, count
         with pytest.raises(TaskError, match=r"must return a flax\.linen.Module, got int"):
             run(no_module, small.data())
     assert programs == []
+
+
+def widened(hp):
+    return linen.Dense(3) if hp["rate"] > 0.5 else linen.Dense(4)
+
+
+def unscheduled(hp):
+    return optax.sgd(optax.cosine_decay_schedule(hp["lr"], hp.steps))
+
+
+def rated(outputs, y, hp):
+    return cross_entropy(outputs, y) * float(hp["rate"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"build": widened}, "rate: a traced number is used where Python needs its value"),
+        ({"optimizer": unscheduled}, "hp.steps: .* bojax.training.schedules"),
+        ({"loss": rated}, "rate: .*search an Ordinal"),
+    ],
+)
+def test_a_hyperparameter_that_cannot_be_traced_is_named_before_compiling(
+    small, count_compiles, settings, message
+):
+    given = {"build": lambda hp: linen.Dense(3), "optimizer": sgd, "batch_size": 16} | settings
+    task = bojax.Task.linen(given.pop("build"), **given)
+    executor = LocalExecutor(task, SPACE, small.data(), max_budget=1, chunk=2, slots=4)
+    with count_compiles() as compiles, pytest.raises(TaskError, match=message):
+        executor.plan([CONFIGS[0]])
+    assert not compiles
+
+
+def test_a_metric_that_is_no_scalar_is_named(small):
+    metric = bojax.training.Metric(lambda outputs, y, weight: outputs.sum(0), lambda sums: sums)
+    task = bojax.Task.linen(
+        lambda hp: linen.Dense(3), optimizer=sgd, batch_size=16, metrics={"wide": metric}
+    )
+    with pytest.raises(TaskError, match=r"wide: expected a scalar for a batch, got shape \(3,\)"):
+        run(task, small.data(), epochs=1)

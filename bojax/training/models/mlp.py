@@ -1,4 +1,4 @@
-"""A ready model whose width, depth, dropout and activation are data."""
+"""A multilayer perceptron whose width, depth, dropout and activation are data."""
 
 from __future__ import annotations
 

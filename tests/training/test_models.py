@@ -40,8 +40,8 @@ def sgd(hp):
     return optax.sgd(hp["lr"], momentum=0.9)
 
 
-# Without LLVM's optimisations, as the fast tests compile, XLA's code for the gradient of convolution
-# and batch normalisation together is wrong, alone and in a population (decision 0010).
+# Without LLVM's optimisations, as the fast tests compile, the gradient of convolution and batch
+# normalisation together is wrong, alone and in a population (decision 0010).
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n == "normed" else n for n in MODELS]
 )

@@ -12,7 +12,6 @@ unit cube, columns that do not exist left out, averaged. Rows: benchmarks/rows/b
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 
 import jax
@@ -95,22 +94,26 @@ def main(arguments=None):
         runs[rule, settings.batch] = traces(
             strategy, chosen, settings.seeds, settings.evaluations, settings.batch
         )
+    run, about = record.started(), record.machine()
+    names = "problem", "instance", "seed"
     for (rule, batch), areas in runs.items():
-        rows += [[rule, batch, settings.evaluations, *key, *value] for key, value in areas.items()]
+        rows += [
+            {
+                "run": run, "rule": rule, "batch": batch, "evaluations": settings.evaluations,
+                **dict(zip(names, key, strict=True)), "area": area, "spread": apart, **about,
+            }
+            for key, (area, apart) in areas.items()
+        ]  # fmt: skip
         mine = np.array([area for area, _ in areas.values()])
         alone = np.array([single[key][0] for key in areas])
-        apart = np.array([spread for _, spread in areas.values()])
         said = f"{rule:10s} q={batch} area {mine.mean():.3f}, {mine.mean() / alone.mean():.3f} x"
         if batch > 1:
             difference = stats.bootstrap_over_problems(by_problem(areas), by_problem(single))
-            said += f", difference {difference}, nearest in the batch {np.nanmean(apart):.3f}"
+            apart = np.nanmean([apart for _, apart in areas.values()])
+            said += f", difference {difference}, nearest in the batch {apart:.3f}"
         print(said, flush=True)
     print(f"{time.monotonic() - began:.0f} s")
-    with FILE.open("w", newline="") as file:
-        writer = csv.writer(file)
-        head = ["rule", "batch", "evaluations", "problem", "instance", "seed", "area", "spread"]
-        writer.writerow(head)
-        writer.writerows(rows)
+    record.append(FILE, rows)
 
 
 if __name__ == "__main__":

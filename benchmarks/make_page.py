@@ -17,6 +17,7 @@ import record
 from sections import (
     Rows,
     Section,
+    batches,
     bullets,
     latest,
     losses,
@@ -285,6 +286,7 @@ def memory(rows: Rows) -> Section:
 
 
 SECTIONS: dict[str, Callable[[Rows], Section]] = {
+    "batches": batches.section,
     "ask_latency": ask_latency,
     "import_time": import_time,
     "programs": programs,
@@ -305,6 +307,8 @@ def sections(rows: Path, traces: Path) -> list[Section]:
         found.append(surrogates.section(surrogates.rows_of(file)))
     if (file := rows / "speed.csv").exists():
         found.append(speed.section(record.read(file)))
+    if (file := rows / "dimensions.csv").exists():
+        found.append(batches.dimensions(file))
     for name, section in SECTIONS.items():
         if (file := rows / f"{name}.csv").exists():
             found.append(section(latest(record.read(file))))

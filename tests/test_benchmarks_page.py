@@ -101,6 +101,36 @@ def test_overhead_of_a_trial_is_told_with_what_it_loses(bench, tmp_path):
     assert "A trial beyond its training: ray (0.33)." in text
 
 
+def test_batches_are_told_beside_single_suggestions(bench, tmp_path):
+    make_page, record = bench("make_page"), bench("record")
+    rows = [
+        {"run": "2030", "rule": rule, "batch": q, "evaluations": 40, "problem": problem,
+         "instance": 0, "seed": seed, "area": area, "spread": 0.25, **COMMON}
+        for rule, q, area in (("single", 1, 0.5), ("near", 8, 0.52), ("far", 8, 0.6))
+        for problem in ("a", "b")
+        for seed in (0, 1)
+    ]  # fmt: skip
+    record.append(tmp_path / "batches.csv", rows)
+    text = make_page.page(tmp_path)
+    assert "| `near` | 0.520 | 1.040 | 0.02 [0.02, 0.02] | 0.25 |" in text
+    assert "Batches of 8: far (1.20 times the area)." in text
+
+
+def test_many_dimensions_are_told_with_who_is_better(bench, tmp_path):
+    make_page = bench("make_page")
+    ends = {"gp": (8.0, 4.0), "botorch": (6.0, 2.0), "random": (float("nan"), 7.0)}
+    write_traces(
+        tmp_path / "dimensions.csv",
+        [
+            Trace(method, "ackley_50", 1, 0, 4, 2, values, (0.0, 0.0), optimum=1.0, reference=11.0)
+            for method, values in ends.items()
+        ],
+    )
+    text = make_page.page(tmp_path)
+    assert "| gp | 0.3 |" in text and "| random | 0.6 |" in text
+    assert "Fifty and a hundred dimensions: botorch on ackley_50 (0.1 for 0.3)." in text
+
+
 def test_scripts_write_rows_the_page_can_read(bench, tmp_path, capsys):
     bench("store").main(["--rows", str(tmp_path / "store.csv")])
     bench("import_time").main(["--rounds", "1", "--rows", str(tmp_path / "import_time.csv")])

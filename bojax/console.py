@@ -179,8 +179,7 @@ class Console:
         if result.executor.data.test.touched:
             self.line("test part: was used already, it is not looked at again")
             return
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in result.test().items())
-        self.line(f"test part, looked at once, winner of the first split: {shown}")
+        self.line(f"test part, looked at once, winner of the first split: {result.test()}")
 
     def cost(self, programs: Programs, comparison: Any, seconds: float) -> None:
         """Programs and seconds, the populations' apart from the Gaussian process's."""

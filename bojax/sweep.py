@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import os
 import platform
@@ -10,19 +11,29 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bojax.configuration import cores
 from bojax.coordinate import Coordinator, Event
 from bojax.errors import ConfigError, StoreError
-from bojax.history import Report, Run, Trial
+from bojax.history import Job, Report, Run, Trial
 from bojax.schedulers import by_name as scheduler_by_name
 from bojax.space import Space
+from bojax.stats import Interval, mean_interval
 from bojax.store import open_store
 from bojax.strategies import by_name, from_description, to_description
-from bojax.training import ArrayData, LocalExecutor, Task
+from bojax.training import (
+    ArrayData,
+    CrossValidation,
+    LocalExecutor,
+    Model,
+    Task,
+    TestScore,
+)
 
 FIDELITY = "epochs"  # name of the budget column a sweep appends
 DEFAULT_RUN = "main"
@@ -148,6 +159,50 @@ class Sweep:
             StoreInUse: another process is writing this run.
         """
         return self._run(trials, resume=False)
+
+    def nested(self, trials: int = 64, *, folds: int = 5) -> Nested:
+        """How good the whole procedure is: search, choose, refit, by nested cross-validation.
+
+        In each of `folds` outer folds a sweep like this one searches the rest of the examples,
+        split as `data` is; its best configuration is trained anew on all of them and scored on
+        the fold. The score is that of what a sweep gives on so much data, not of one
+        configuration. The test part is not looked at, nothing is stored.
+
+        Args:
+            trials: of each sweep.
+            folds: outer folds; each example but the test part's is scored once.
+
+        Raises:
+            DataError: too few examples or groups for so many folds.
+            ConfigError: every trial of a fold failed.
+
+        Example:
+            >>> from bojax.sweep import Nested
+            >>> list(Nested.__dataclass_fields__)
+            ['scores', 'configs', 'results']
+        """
+        data, split = self.data, self.data.split
+        groups = None if split.groups is None else np.asarray(split.groups)[data._kept]
+        outer = CrossValidation(
+            folds, test=0.0, seed=self.seed, stratify=split.stratify, groups=groups,
+            time=split.time,
+        )  # fmt: skip
+        scores: dict[str, list[float]] = {}
+        results = []
+        every = np.arange(len(data.y))
+        for train, judged in outer.parts(data.y, every, len(every), self.seed):
+            inner = replace(split, test=0.0, groups=None if groups is None else groups[train])
+            own = copy.copy(self)
+            own.store = None
+            own.data = ArrayData(
+                data._raw[train], data.y[train], split=inner, normalize=data.normalize
+            )
+            results.append(own.run(trials))
+            score = results[-1].refit().score(data._raw[judged], data.y[judged])
+            for name, value in score.items():
+                scores.setdefault(name, []).append(value)
+        configs = tuple(dict(result.best.config) for result in results if result.best)
+        return Nested(scores, configs, tuple(results))
 
     def continue_run(self, trials: int = 64) -> Result:
         """As :meth:`run`, from what the store has of this run; from the start if nothing."""
@@ -353,6 +408,38 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Nested:
+    """Scores of nested cross-validation.
+
+    Attributes:
+        scores: metric -> its value on each outer fold.
+        configs: the configuration chosen in each.
+        results: the :class:`Result` of each fold's sweep.
+
+    Example:
+        >>> from bojax.sweep import Nested
+        >>> print(Nested({"loss": [0.5, 0.6, 0.7]}, (), ()))
+        loss 0.6 [0.3516, 0.8484]
+    """
+
+    scores: dict[str, list[float]]
+    configs: tuple[dict[str, Any], ...]
+    results: tuple[Result, ...]
+
+    def interval(self, metric: str) -> Interval:
+        """The mean over folds and Student's interval around it.
+
+        Folds share examples to train on, so that the interval is somewhat too narrow (Y. Bengio
+        and Y. Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation",
+        JMLR 5, 2004).
+        """
+        return mean_interval(self.scores[metric])
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name} {self.interval(name)}" for name in self.scores)
+
+
+@dataclass(frozen=True)
 class Result:
     """What a sweep found.
 
@@ -390,8 +477,11 @@ class Result:
     space: Space
     _touch: Any = None
 
-    def test(self) -> dict[str, float]:
+    def test(self) -> TestScore:
         """Every metric of the best trial's model on the test part. Once.
+
+        A dict, with `intervals` over resamples of the test part, and `optimism`: by how much the
+        validation part, on which the winner was chosen, promised something else.
 
         Raises:
             TestDataTouched: the test part was used before, in this or a stored run.
@@ -400,7 +490,39 @@ class Result:
         if self.best is None:
             raise ConfigError("test: every trial failed; there is no model to test.")
         self.executor.data.test.on_touch = self._touch
-        return self.executor.test(self.best.id)
+        last = max((r for r in self.reports if r.trial == self.best.id), key=lambda r: r.budget)
+        return self.executor.test(self.best.id, last.metrics)
+
+    def refit(self, *, seeds: int = 1) -> Model:
+        """The best configuration trained anew on training and validation data together.
+
+        To the budget it was chosen at. More data and the same configuration: usually better
+        than the model that was validated, and never measured by anything but the test part.
+
+        Args:
+            seeds: how many models; predictions are their mean, test scores the mean of theirs.
+
+        Returns:
+            A :class:`bojax.training.Model`.
+
+        Raises:
+            ConfigError: every trial failed.
+        """
+        if self.best is None:
+            raise ConfigError("refit: every trial failed; there is no configuration to train.")
+        old, best = self.executor, self.best
+        executor = LocalExecutor(
+            old.task,
+            old.space,
+            old.data.whole(),
+            seed=old.seed,
+            seeds=seeds,
+            max_budget=old.max_budget,
+            chunk=1,
+        )
+        job = Job(best.id, 0, old.max_budget if best.fidelity is None else best.fidelity)
+        executor.run([job], {best.id: best.config})
+        return Model(executor, best.id, dict(best.config), self._touch)
 
     def params(self) -> Any:
         """Parameters of the best trial's model, a pytree of NumPy arrays.

@@ -1,9 +1,9 @@
 """Bayesian optimisation with a Gaussian process and log expected improvement.
 
 A design (the centre, then Sobol points) comes first. Then, for every batch: the values are
-half-rank warped, the surrogate is fitted once, and rows are chosen one after the other by a
-rule of `BATCHES`: log EI over fantasies of the rows before, Thompson's functions, or a confidence
-bound and pure exploration.
+half-rank warped and the surrogate is fitted, once more to the values as they are if that finds
+much noise; and rows are chosen one after the other by a rule of `BATCHES`: log EI over fantasies
+of the rows before, Thompson's functions, or a confidence bound and pure exploration.
 
 The incumbent is the best posterior mean at an observed row, at the budget that is asked
 for, so that neither a lucky noisy value nor a cheap budget sets it.
@@ -11,7 +11,7 @@ for, so that neither a lucky noisy value nor a cheap budget sets it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -53,6 +53,11 @@ BATCHES = {
     "penalties": by_penalties,
 }
 WARPS = {"half_rank": half_rank, "none": lambda values, mask: values}
+AUTO = "auto"
+# Fitted noise over the spread of the better half, from which on values are left as they are: a
+# rank says nothing of the size that would average the noise out. 0.16 (0.07) decades less regret
+# on noisy problems, 0.05 (0.03) on the tuning half (docs/decisions/0004).
+NOISY = 0.1
 
 
 class State(NamedTuple):
@@ -82,7 +87,7 @@ class GPStrategy:
 
     initial: Any = None
     surrogate: GP = field(default_factory=lambda: GP(recipe=RECIPE, **ONE_START))
-    warp: str = field(default="half_rank", metadata={"static": True})
+    warp: str = field(default=AUTO, metadata={"static": True})
     batch: str = field(default="fantasies", metadata={"static": True})
     fantasies: int = field(default=FANTASIES, metadata={"static": True})
     candidates: int = field(default=SOBOL_CANDIDATES, metadata={"static": True})
@@ -144,16 +149,54 @@ class GPStrategy:
 
         The posterior's lines are the history's, pending ones last and masked out.
         """
-        data = observations(history, state.table, WARPS[self.warp])
+        warp = WARPS["half_rank" if self.warp == AUTO else self.warp]
+        data = observations(history, state.table, warp)
         told = jnp.sum(data.mask, dtype=jnp.int32)
         # A starting point of its own for each size of history, whatever was asked before.
         own = jax.random.fold_in(key, 2**30 + told)
         grown = told.astype(state.theta.dtype) >= REFIT_ALL * state.fitted.astype(state.theta.dtype)
         full = (state.fitted == 0) | grown
         starts = Starts(state.fitted > 0, full)
-        posterior, info = self.surrogate.fit_pure(own, data, state.theta, starts)
+        if self.warp == AUTO:
+            posterior, theta = self.fit_again_if_noisy(own, state, history, data, starts)
+        else:
+            posterior, info = self.surrogate.fit_pure(own, data, state.theta, starts)
+            theta = info.theta
         fitted = jnp.where(full, told, state.fitted)
-        return state._replace(theta=info.theta, fitted=fitted), posterior
+        return state._replace(theta=theta, fitted=fitted), posterior
+
+    def fit_again_if_noisy(self, key, state, history: History, warped: Data, starts: Starts):
+        """The fit to warped values; if it finds noise, to the values as they are: traced once.
+
+        Returns:
+            `(posterior, theta)`, theta of the warped fit, where the next one starts.
+        """
+        plain = observations(history, state.table, WARPS["none"])
+
+        def attempt(again, theta, starts):
+            values = jnp.where(again, plain.values, warped.values)
+            return self.surrogate.fit_pure(key, replace(warped, values=values), theta, starts)
+
+        def body(carry):
+            trip, posterior, theta, _ = carry
+            again = trip > 0
+            # The second begins at the default start: the first one's optimum is of other values.
+            chosen = Starts(~again & starts.warm, again | starts.full)
+            posterior, info = attempt(again, theta, chosen)
+            theta = jnp.where(again, theta, info.theta)
+            noise = jnp.sqrt(posterior.noise) * posterior.scale
+            noisy = noise > NOISY * spread_of_better_half(plain.values, plain.mask)
+            return trip + 1, posterior, theta, noisy
+
+        def unfinished(carry):
+            trip, _, _, noisy = carry
+            return (trip == 0) | ((trip == 1) & noisy)
+
+        shapes, _ = jax.eval_shape(lambda: attempt(False, state.theta, starts))
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        start = jnp.zeros((), jnp.int32), empty, state.theta, jnp.zeros((), bool)
+        _, posterior, theta, _ = jax.lax.while_loop(unfinished, body, start)
+        return posterior, theta
 
     def suggest(self, state, posterior, history, key, q, given, wanted, fantasies, pending):
         """Rows from a fitted posterior by the batch rule: `(state, rows, info)`.
@@ -200,7 +243,7 @@ def gp(
     kernel: str | Kernel | None = None,
     recipe: str = RECIPE,
     conditional: bool = False,
-    warp: str = "half_rank",
+    warp: str = AUTO,
     batch: str = "fantasies",
     fantasies: int = FANTASIES,
     candidates: int = SOBOL_CANDIDATES,
@@ -214,7 +257,8 @@ def gp(
             parameters if they are more than ten; at most a quarter of a finite space, and of the
             evaluations where the run says how many it makes (a loop, a sweep).
         kernel, recipe, conditional: of the surrogate, see :func:`bojax.surrogates.gp`.
-        warp: "half_rank" ranks values worse than the median, "none" leaves them.
+        warp: "half_rank" ranks values worse than the median, "none" leaves them, "auto" ranks
+            them unless the fit finds the values noisy.
         batch: how rows are chosen one after the other. "fantasies" maximises log EI averaged
             over outcomes of pending rows and of the batch so far; "thompson" minimises a function
             drawn for each row; "ucb_pe" takes the least confidence bound, then explores where the
@@ -234,8 +278,8 @@ def gp(
         >>> [trial.config["x"] for trial in optimizer.ask(1)]
         [0.5]
     """
-    if warp not in WARPS:
-        raise ValueError(f"gp: warp must be one of {', '.join(WARPS)}, got {warp!r}.")
+    if warp not in (AUTO, *WARPS):
+        raise ValueError(f"gp: warp must be one of {', '.join((AUTO, *WARPS))}, got {warp!r}.")
     if batch not in BATCHES:
         raise ValueError(f"gp: batch must be one of {', '.join(BATCHES)}, got {batch!r}.")
     for name, value, least in (
@@ -264,6 +308,16 @@ def gp(
 
 
 # ------------------------------------------------------------------ what the history says
+
+
+def spread_of_better_half(values, mask):
+    """Root mean square distance from the median of what is no worse, which no warp changes."""
+    count = jnp.sum(mask, dtype=jnp.int32)
+    ordered = jnp.sort(jnp.where(mask, values, jnp.inf))
+    median = ordered[jnp.maximum((count + 1) // 2 - 1, 0)]
+    better = mask & (values <= median)
+    squares = jnp.sum(jnp.where(better, (values - median) ** 2, 0.0))
+    return jnp.sqrt(squares / jnp.maximum(jnp.sum(better.astype(values.dtype)), 1.0))
 
 
 def observations(history: History, table: SpaceTable, warp) -> Data:

@@ -8,9 +8,11 @@ from bojax.training.data import ArrayData, TestSplit
 from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
 from bojax.training.metrics import LOSSES, METRICS, Metric, mean_of
+from bojax.training.model import Model
 from bojax.training.plan import Plan
 from bojax.training.program import Program, clear_programs, compiled_programs
 from bojax.training.records import Event
+from bojax.training.score import TestScore
 from bojax.training.splits import CrossValidation, Holdout
 from bojax.training.task import Batch, Task
 
@@ -25,9 +27,11 @@ __all__ = [
     "Hyperparameters",
     "LocalExecutor",
     "Metric",
+    "Model",
     "Plan",
     "Program",
     "Task",
+    "TestScore",
     "TestSplit",
     "clear_programs",
     "compiled_programs",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bojax.errors import DataError, TestDataTouched
-from bojax.training.splits import CrossValidation, Holdout, final_part
+from bojax.training.splits import CrossValidation, Holdout, Part, final_part
 
 
 class TestSplit:
@@ -132,9 +132,21 @@ class ArrayData:
         other._assign(seed)
         return other
 
-    def _assign(self, seed: int) -> None:
+    def whole(self) -> ArrayData:
+        """Everything but the test part to train on, for a model whose configuration is decided.
+
+        Nothing is left to validate on: metrics there are those of the training examples.
+        """
+        other = object.__new__(ArrayData)
+        other.__dict__.update(self.__dict__)
+        everything = np.arange(len(self.y), dtype=np.int32)
+        other._assign(self.seed, [(everything, everything)])
+        return other
+
+    def _assign(self, seed: int, folds: list[Part] | None = None) -> None:
         self.seed = seed
-        self.folds = self.split.parts(self.y, self._kept, self._total, seed)
+        drawn = self.split.parts(self.y, self._kept, self._total, seed) if folds is None else folds
+        self.folds = drawn
         self.train, self.validation = self.folds[0]
         self.shift: np.ndarray | None = None  # [folds, ...], of raw x
         self.scale: np.ndarray | None = None

@@ -68,7 +68,7 @@ class Devices:
 
 
 class Programs:
-    """Init, train, eval, test and predict of one bucket.
+    """Init, train, eval and predict of one bucket.
 
     Args:
         task: what is trained.
@@ -148,15 +148,6 @@ class Programs:
             shapes=_shapes(self.data),
         )  # fmt: skip
         return program(members, self.devices.put(layout.active), folds, hp, arrays)
-
-    def test(self, shapes: pop.Arrays) -> Callable:
-        """`(member, hp, arrays) -> metrics` for one member on other data."""
-        return self._program(
-            "test",
-            lambda: jit(lambda m, h, a: pop.evaluate_member(self.task, m, 0, h, a)),
-            lambda s: (self.member_shapes(), self._scalars(s), _abstract(shapes)),
-            shapes=_shapes(shapes),
-        )
 
     def predict(self, count: int) -> Callable:
         """`(member, hp, x[count, ...]) -> outputs` for one member."""
@@ -298,7 +289,7 @@ class Programs:
         self, kind: str, make: Callable, arguments: Callable, *, shapes: tuple,
         options: dict | None = None,
     ) -> Program:  # fmt: skip
-        slot = f"{kind}{shapes}" if kind in ("test", "predict") else kind
+        slot = f"{kind}{shapes}" if kind == "predict" else kind
         if slot not in self._known:
             key = (
                 kind, self.task, self._schema_key, shapes, self.devices.devices,
@@ -316,10 +307,6 @@ class Programs:
                 self._compiled(kind, program.name, program, new=False)
             self._known[slot] = program
         return self._known[slot]
-
-
-def _abstract(tree: Any) -> Any:
-    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
 
 
 def _shapes(tree: Any) -> tuple:

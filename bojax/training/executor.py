@@ -36,6 +36,7 @@ from bojax.training.records import (
     reports_of,
     whole_epochs,
 )
+from bojax.training.score import TestScore, interval_of, resampled
 from bojax.training.task import Task
 
 _FORMAT = 1  # of `state_arrays`
@@ -474,31 +475,49 @@ class LocalExecutor:
                 parts.append(np.asarray(program(member, hp, padded))[: len(part)])
         return np.concatenate(parts)
 
-    def test(self, trial: int) -> dict[str, float]:
+    def test(self, trial: int, validation: Mapping[str, float] | None = None) -> TestScore:
         """Every metric on the test part, once: see :class:`TestSplit`.
 
         The mean over the models of the trial's folds and seeds, each by itself.
 
+        Args:
+            trial: which.
+            validation: its metrics on the validation part, for the score's `optimism`.
+
         Raises:
             TestDataTouched: the test part was used before.
         """
-        bucket = self._buckets[self._where(trial)]
-        count = len(self.data.test)
-        if self.data.test.touched or not count:
+        if self.data.test.touched or not len(self.data.test):
             self.data.test.take()  # raises, before anything is compiled
-        with float32_scope():
-            rest = np.zeros((count, *self.data.x.shape[1:]), bucket.programs.example.dtype)
-            blank = np.zeros((count, *self.data.y.shape[1:]), self.data.y.dtype)
-            program = bucket.programs.test(_test_arrays(rest, blank))
-            x, y = self.data.test.take()
-            found = []
-            for replica in range(self.replicas):
-                arrays = _test_arrays(self.data.transform(x, replica % len(self.data.folds)), y)
-                metrics = program(
-                    self._member(trial, replica), self._scalars(trial, replica), arrays
-                )
-                found.append({name: float(value) for name, value in metrics.items()})
-        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        self._outputs(trial, 0, self.data._raw[:1])  # what cannot run fails before the touch
+        return self.score(trial, *self.data.test.take(), validation)
+
+    def score(
+        self, trial: int, x: Any, y: Any, validation: Mapping[str, float] | None = None
+    ) -> TestScore:
+        """Every metric on other examples, the mean over the trial's folds and seeds.
+
+        Args:
+            x: `[n, ...]`, not normalised.
+            y: `[n, ...]`.
+            validation: metrics on the validation part, for the score's `optimism`.
+
+        Raises:
+            DataError: shapes or values that do not fit.
+        """
+        y = np.asarray(y, self.data.y.dtype)
+        if len(y) != len(x) or not len(y):
+            raise DataError(f"score: x has {len(x)} examples, y has {len(y)}; give as many.")
+        found = []
+        for replica in range(self.replicas):
+            outputs = self._outputs(trial, replica, x)
+            with float32_scope():
+                hp = self._scalars(trial, replica)
+                found.append(resampled(self.task.metrics, outputs, y, hp, seed=self.seed))
+        mean = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
+        values = {name: float(each[0]) for name, each in mean.items()}
+        intervals = {name: interval_of(values[name], each[1:]) for name, each in mean.items()}
+        return TestScore(values, intervals, validation)
 
     def _member(self, trial: int, replica: int) -> pop.Member:
         return self._buckets[self._where(trial)].bank.member(self._numbers(trial)[replica])
@@ -534,7 +553,3 @@ class LocalExecutor:
 
 def _shapes(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
-
-
-def _test_arrays(x: np.ndarray, y: np.ndarray) -> pop.Arrays:
-    return pop.arranged(x, y, [(np.zeros(1, np.int32), np.arange(len(x), dtype=np.int32))])

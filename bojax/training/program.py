@@ -39,7 +39,7 @@ class Program:
 
     Attributes:
         name: what it does, for which static values.
-        kind: "init", "train", "eval", "test" or "predict".
+        kind: "init", "train", "eval" or "predict".
         lower_seconds, compile_seconds: tracing and lowering; XLA's own time.
         run_seconds, calls: how often it ran, and for how long.
         memory_bytes: temporary memory the compiler asks for.

@@ -131,6 +131,24 @@ def test_key_bits_of_wide_seeds_are_those_of_jax_in_64_bits(seed):
     assert np.array_equal(key_bits(seed), expected)
 
 
+@pytest.mark.parametrize(("noise", "same"), [(0.3, "none"), (0.0, "half_rank")])
+def test_values_are_ranked_unless_the_fit_finds_them_noisy(noise, same):
+    rng = np.random.default_rng(0)
+    x = rng.random((40, 2))
+    values = (x[:, 0] - 0.3) ** 2 + np.exp(3 * x[:, 1]) / 10 + noise * rng.normal(size=40)
+    space = bojax.Space({"a": bojax.Float(0, 1), "b": bojax.Float(0, 1)})
+
+    def suggested(warp):
+        optimizer = bojax.Optimizer(space, strategy=bojax.strategies.gp(warp=warp))
+        optimizer.tell([{"a": float(a), "b": float(b)} for a, b in x], list(map(float, values)))
+        return optimizer.ask().row[:2]
+
+    rows = {warp: suggested(warp) for warp in ("auto", "half_rank", "none")}
+    other = "half_rank" if same == "none" else "none"
+    np.testing.assert_allclose(rows["auto"], rows[same], atol=1e-4)
+    assert np.abs(rows["auto"] - rows[other]).max() > 1e-3
+
+
 @pytest.mark.slow
 def test_every_setting_of_the_model_changes_what_is_suggested():
     """In eight rugged columns, where no search finds the very top."""
@@ -140,6 +158,7 @@ def test_every_setting_of_the_model_changes_what_is_suggested():
 
     def suggested(**settings):
         base = {"candidates": 8, "local": 8, "fantasies": 4, "lanes": 4, "initial": 2}
+        base |= {"warp": "half_rank"}
         opt = bojax.Optimizer(space, strategy=bojax.strategies.gp(**base | settings))
         opt.ask(2)  # the design
         opt.tell(known, values)
@@ -169,7 +188,7 @@ def test_every_setting_of_the_model_changes_what_is_suggested():
         ({"local": -1}, "local must be at least 0"),
         ({"lanes": 0}, "lanes must be at least 1"),
         ({"lanes": 7}, r"lanes must divide candidates \+ local, got 7 and 768"),
-        ({"warp": "log"}, "warp must be one of half_rank, none, got 'log'"),
+        ({"warp": "log"}, "warp must be one of auto, half_rank, none, got 'log'"),
         ({"kernel": "cubic"}, "kernel must be one of"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 import bojax
 from bojax.history import Status
 from bojax.store import open_store
+from bojax.training.solo import Solo
 from tests.sweep.conftest import SPACE, TASK, make_data
 
 
@@ -280,3 +281,66 @@ def test_folds_and_seeds_are_scored_by_their_mean_and_resumed_to_the_bit(small, 
     assert set(resumed.test()) >= {"loss", "accuracy"}
     with pytest.raises(bojax.ConfigError, match="folds=3, now it is 1"):
         bojax.Sweep.resume(store, TASK, data=make_data())
+
+
+def test_a_refit_is_the_best_configuration_on_all_but_the_test_part(small, tmp_path):
+    result = small(store=tmp_path / "a.db").run(3)
+    model = result.refit()
+    data = result.executor.data
+    assert model.config == result.best.config
+    alone = Solo(TASK, SPACE, data.whole(), result.best.config, trial=result.best.id, max_budget=9)
+    alone.train(int(result.best.fidelity))
+    assert alone.examples == 150 > len(data.train)
+    kernel = model.params()["output"]["kernel"]
+    np.testing.assert_allclose(kernel, alone.member.params["output"]["kernel"], atol=1e-4)
+    assert np.abs(kernel - result.params()["output"]["kernel"]).max() > 1e-3
+    x = np.zeros((2, 4))
+    several = result.refit(seeds=3)
+    assert several.params()["output"]["kernel"].shape == (3, 8, 3)
+    assert np.abs(several.predict(x) - model.predict(x)).max() > 1e-4
+    assert set(model.test()) == {"loss", "accuracy"}
+    for touched in (several, result):
+        with pytest.raises(bojax.TestDataTouched):
+            touched.test()
+    with open_store(tmp_path / "a.db") as opened:
+        assert opened.state("main", "test") is not None  # the store knows
+
+
+def test_all_failed_cannot_be_refitted(small):
+    space = bojax.Space({"lr": bojax.Float(1e30, 1e35, log=True), "dropout": bojax.Float(0, 0.5)})
+    result = bojax.Sweep(TASK, space, data=make_data(), strategy="random", max_budget=3).run(3)
+    with pytest.raises(bojax.ConfigError, match="refit: every trial failed"):
+        result.refit()
+
+
+def test_nested_folds_are_searched_refitted_and_scored_on_examples_never_seen(small):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 4))
+    y = np.argmax(x[:, :3], axis=1)
+    data = bojax.ArrayData(x, y, split=bojax.Holdout(0.25, 0.2), normalize=True)
+    found = small(data=data, bracket=3, max_budget=3).nested(3, folds=4)
+    assert len(found.results) == len(found.configs) == 4
+    assert {len(values) for values in found.scores.values()} == {4}
+    judged = []
+    for result, config, loss in zip(
+        found.results, found.configs, found.scores["loss"], strict=True
+    ):
+        inner = result.executor.data
+        assert len(inner.y) == 60 and not len(inner.test) and config == result.best.config
+        seen = {row.tobytes() for row in inner._raw}
+        rest = [i for i, row in enumerate(data._raw) if row.tobytes() not in seen]
+        assert len(rest) == 20
+        judged += rest
+        score = result.refit().score(data._raw[rest], data.y[rest])
+        assert score["loss"] == pytest.approx(loss, rel=1e-5)
+    assert sorted(judged) == list(range(80)) and not data.test.touched
+    assert str(found).startswith("loss ")
+    assert found.interval("accuracy").low < np.mean(found.scores["accuracy"])
+
+
+def test_other_examples_must_fit(small):
+    model = small(bracket=3, max_budget=3).run(3).refit()
+    with pytest.raises(bojax.DataError, match="x has 3 examples, y has 2"):
+        model.score(np.zeros((3, 4)), np.zeros(2, int))
+    with pytest.raises(bojax.DataError, match="expected examples of shape"):
+        model.score(np.zeros((2, 5)), np.zeros(2, int))

@@ -273,8 +273,25 @@ def test_models_come_out_and_the_test_part_is_used_once(small):
     assert seen == [False] and data.test.touched
     x, y = data.test._x, data.test._y
     assert metrics["accuracy"] == pytest.approx((executor.predict(0, x).argmax(1) == y).mean())
+    correct = executor.predict(0, x).argmax(1) == y
+    share = correct.mean()
+    normal = 1.96 * np.sqrt(share * (1 - share) / len(y))  # of the binomial
+    interval = metrics.intervals["accuracy"]
+    assert interval.mean == metrics["accuracy"] and interval.low < share < interval.high
+    assert interval.high - interval.low == pytest.approx(2 * normal, rel=0.35)
+    assert metrics.optimism == {}
     with pytest.raises(TestDataTouched):
         executor.test(0)
+
+
+def test_the_validation_score_beside_the_tests_is_optimism(small):
+    executor = small.executor()
+    (report,) = executor.run(small.jobs([0], 0, 4), {0: small.configuration(0)})
+    score = executor.test(0, report.metrics)
+    assert set(score) == {"loss", "accuracy"} == set(score.optimism)
+    for name, value in score.items():
+        assert score.optimism[name] == pytest.approx(report.metrics[name] - value)
+    assert f"validation {report.metrics['loss']:.4f}" in str(score)
 
 
 @pytest.mark.parametrize(

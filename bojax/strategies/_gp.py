@@ -315,9 +315,11 @@ def spread_of_better_half(values, mask):
     count = jnp.sum(mask, dtype=jnp.int32)
     ordered = jnp.sort(jnp.where(mask, values, jnp.inf))
     median = ordered[jnp.maximum((count + 1) // 2 - 1, 0)]
-    better = mask & (values <= median)
-    squares = jnp.sum(jnp.where(better, (values - median) ** 2, 0.0))
-    return jnp.sqrt(squares / jnp.maximum(jnp.sum(better.astype(values.dtype)), 1.0))
+    apart = jnp.where(mask & (values <= median), values - median, 0.0)
+    largest = jnp.max(jnp.abs(apart))
+    unit = jnp.where(largest > 0, largest, 1.0)  # squares of 1e-300 would be 0
+    number = jnp.sum((mask & (values <= median)).astype(values.dtype))
+    return unit * jnp.sqrt(jnp.sum((apart / unit) ** 2) / jnp.maximum(number, 1.0))
 
 
 def observations(history: History, table: SpaceTable, warp) -> Data:

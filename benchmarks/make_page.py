@@ -288,7 +288,32 @@ def memory(rows: Rows) -> Section:
     return Section("Memory of a large fit", (), text)
 
 
+def constraints(rows: Rows) -> Section:
+    """What a small feasible part costs."""
+    lines, lost = [], []
+    for q in dict.fromkeys(row["q"] for row in rows):
+        mine, free = (
+            [float(r["seconds"]) for r in rows if (r["what"], r["q"]) == (what, q)]
+            for what in ("constrained", "free")
+        )
+        ratio = statistics.median(mine) / statistics.median(free)
+        lines.append([q, spread(mine), spread(free), f"{ratio:.2f}"])
+        if ratio > 2:
+            lost.append(f"{q} rows ({ratio:.2f} times the seconds, at most 2 were wanted)")
+    text = "\n".join(
+        [
+            provenance("constraints.py", rows),
+            losses(lost),
+            f"Six columns, a ball of {float(rows[0]['value']):.1g} of the cube is feasible, a "
+            "function of the user's says so; the same told results, fit included, warm.\n",
+            table(["rows", "constrained, s", "free, s", "ratio"], lines),
+        ]
+    )
+    return Section("A feasible part of a ten-thousandth", lost, text)
+
+
 SECTIONS: dict[str, Callable[[Rows], Section]] = {
+    "constraints": constraints,
     "batches": batches.section,
     "ask_latency": ask_latency,
     "import_time": import_time,

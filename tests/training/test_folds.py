@@ -103,6 +103,18 @@ def test_predictions_and_the_test_score_are_means_over_the_folds_models():
     assert trained.test(0)["accuracy"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_each_fold_is_judged_on_its_part_normalised_by_its_own():
+    trained = executor()
+    (report, _) = trained.run(jobs(), CONFIGS)
+    data, params, losses = trained.data, trained.params(0), []
+    for fold, (_, judged) in enumerate(data.folds):
+        x = data.transform(data.x[judged], fold)
+        logits = x @ params["kernel"][fold] + params["bias"][fold]
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        losses.append(-logs[np.arange(len(judged)), data.y[judged]].mean())
+    assert report.metrics["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
 def test_one_broken_fold_fails_its_trial_alone():
     """The second fold of trial 3 is told apart by the examples that it validates."""
 

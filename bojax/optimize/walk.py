@@ -22,10 +22,9 @@ from bojax.optimize.scatter import uniforms
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
-CUTS, STAGES = (
-    24,
-    3,
-)  # places looked at along a line, and how often the first bad gap is looked into
+# Places looked at along a line, and how often the first bad gap is looked into: its end is found to
+# 1/32,768 of the line.
+CUTS, STAGES = 8, 5
 TRIES = 24  # of each walker: five places or so where a line is mostly infeasible
 LOCAL_TRIES = 8  # of one that stays at the first place: a bracket shrinks to half or less
 

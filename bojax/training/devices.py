@@ -227,8 +227,8 @@ class Programs:
             kind = "int32" if name == "hp.steps" else scalars[name].dtype.name
             try:
                 self._traced_member(**{name: np.dtype(kind).type(1)})
-            except Exception:
-                continue
+            except (*_NEEDS_A_VALUE, TypeError, ValueError):
+                continue  # another one needs its value, or this one another value than 1
             if name == "hp.steps":
                 return (
                     "hp.steps: a traced number is used where Python needs its value; take a "

@@ -66,7 +66,7 @@ class Dropout(linen.Module):
     `where(u < 1 - rate, x / (1 - rate), 0)` with u uniform.
 
     Args:
-        rate: share of units set to zero, in [0, 1].
+        rate: share of units set to zero, in [0, 1]; Python 0 leaves it out.
         quick: draw u by :func:`quick_uniform`; False is bitwise `jax.random.bernoulli`
             for the same key.
 
@@ -84,7 +84,7 @@ class Dropout(linen.Module):
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        if not train:
+        if not train or (isinstance(self.rate, (int, float)) and self.rate == 0):
             return x
         keep = jnp.asarray(1.0 - self.rate, jnp.float32)
         draw = quick_uniform if self.quick else jax.random.uniform

@@ -59,8 +59,7 @@ class CNN(linen.Module):
             if self.width is not None:
                 h = mask_units(h, jnp.ceil(self.width * channels).astype(jnp.int32))
         h = h.reshape(h.shape[0], -1)
-        if not (isinstance(self.dropout, (int, float)) and self.dropout == 0):
-            h = Dropout(self.dropout)(h, train=train)
+        h = Dropout(self.dropout)(h, train=train)
         return linen.Dense(self.outputs, name="output")(h)
 
 

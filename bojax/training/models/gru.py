@@ -39,6 +39,5 @@ class GRU(linen.Module):
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         h = (x if x.ndim == 3 else x[..., None]).astype(jnp.float32)
         h = linen.RNN(linen.GRUCell(self.width), name="rnn")(h)[:, -1]
-        if not (isinstance(self.dropout, (int, float)) and self.dropout == 0):
-            h = Dropout(self.dropout)(h, train=train)
+        h = Dropout(self.dropout)(h, train=train)
         return linen.Dense(self.outputs, name="output")(h)

@@ -67,8 +67,7 @@ class MLP(linen.Module):
             if self.layer_norm:
                 z = LayerNorm(true, name=f"norm_{layer}")(z)
             z = mask_units(self._activate(z), true)
-            if not (isinstance(self.dropout, (int, float)) and self.dropout == 0):
-                z = Dropout(self.dropout)(z, train=train)
+            z = Dropout(self.dropout)(z, train=train)
             # The first layer is always there; it also changes the number of units.
             h = z if layer == 0 or self.max_depth is None else jnp.where(layer < self.depth, z, h)
         return Dense(self.outputs, true, None, name="output")(h)

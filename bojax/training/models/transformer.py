@@ -48,15 +48,11 @@ class Block(linen.Module):
             scores = jnp.where(seen, scores, -jnp.inf)
         mixed = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), value)
         mixed = linen.Dense(width, name="mix")(mixed.reshape(x.shape))
-        x = x + self._dropped(mixed, train)
+        x = x + Dropout(self.dropout)(mixed, train=train)
         h = linen.LayerNorm(name="dense_norm")(x)
         h = jax.nn.gelu(linen.Dense(self.expansion * width, name="dense_in")(h))
-        return x + self._dropped(linen.Dense(width, name="dense_out")(h), train)
-
-    def _dropped(self, x: jax.Array, train: bool) -> jax.Array:
-        if isinstance(self.dropout, (int, float)) and self.dropout == 0:
-            return x
-        return Dropout(self.dropout)(x, train=train)
+        out = linen.Dense(width, name="dense_out")(h)
+        return x + Dropout(self.dropout)(out, train=train)
 
 
 class VisionTransformer(linen.Module):

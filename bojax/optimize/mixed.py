@@ -24,7 +24,7 @@ import jax.numpy as jnp
 
 from bojax.optimize.lbfgs import minimize
 from bojax.optimize.scatter import uniforms
-from bojax.optimize.walk import inside
+from bojax.optimize.walk import homes_of, inside
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
@@ -126,15 +126,18 @@ def maximize(
         open_ = jax.lax.cond(crowded, free, lambda r: jnp.ones(r.shape[0], bool), rows)
         return jnp.where(open_, values, -jnp.inf)
 
+    deep = jnp.mean(pool, axis=0)
+
     def climb(rows, relaxed):
         if table.pool is not None:
             return rows, jnp.full(rows.shape[0], -jnp.inf, dtype)
         moving = (table.kind == tables.REAL) | ((table.kind == tables.INTEGER) & relaxed)
         moving = moving & table.used & ~fixed
+        homes = rows if table.rules is None else homes_of(table, rows, deep, moving)
 
-        def lane(row):
+        def lane(row, home):
             def downhill(x):
-                end = None if table.rules is None else inside(table, row, x)
+                end = None if table.rules is None else inside(table, home, x, smooth=True)
                 at = x if end is None else end.row
                 value, slope = jax.value_and_grad(lambda r: -score(r[None])[0])(at)
                 slope = jnp.where(moving, slope, 0.0)
@@ -153,10 +156,10 @@ def maximize(
                 tolerance=TOLERANCE,
             )
 
-        result = jax.vmap(lane)(rows)
+        result = jax.vmap(lane)(rows, homes)
         ends = result.x
         if table.rules is not None:
-            ends = jax.vmap(lambda home, x: inside(table, home, x).row)(rows, ends)
+            ends = jax.vmap(lambda home, x: inside(table, home, x).row)(homes, ends)
         return ends, -result.value
 
     def round_(index, carry):
@@ -199,6 +202,7 @@ def maximize(
     open_ = free(ends)
     if table.rules is not None:
         open_ = open_ & tables.feasible(table, ends, inside=True)
+        height = score(rows)  # a climb's own is of a place that may lie a little further
     height = jnp.where(open_[:-1] & jnp.isfinite(height), height, -jnp.inf)
     leader = jnp.argmax(height)
     found = Found(rows[leader], height[leader], raw[leader], height[leader] > -jnp.inf)

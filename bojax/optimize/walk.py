@@ -23,13 +23,14 @@ from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
 # Places looked at along a line, and how often the first bad gap is looked into: its end is found to
-# 1/32,768 of the line.
-CUTS, STAGES = 8, 5
+# 1/32,768 of the line. A climb looks twice and interpolates: as near, and without the small
+# stairs on which a line search wastes its steps.
+CUTS, STAGES, CLIMB_STAGES = 8, 5, 2
 TRIES = 24  # of each walker: five places or so where a line is mostly infeasible
 LOCAL_TRIES = 8  # of one that stays at the first place: a bracket shrinks to half or less
 
 
-def made_feasible(table: SpaceTable, key, rows, given, near=None):
+def made_feasible(table: SpaceTable, key, rows, given, near=None, *, tries: int = TRIES):
     """Candidates with the infeasible ones replaced, `[N, D]` canonical.
 
     An infeasible candidate gives way to a walker that starts at a feasible row and first
@@ -43,6 +44,7 @@ def made_feasible(table: SpaceTable, key, rows, given, near=None):
         rows: `[N, D]` canonical.
         given: `[D]` what every row must have, NaN elsewhere.
         near: `[D]` canonical row to stay near to, or None.
+        tries: static, of each walker; the more, the more evenly they end.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -104,8 +106,8 @@ def made_feasible(table: SpaceTable, key, rows, given, near=None):
     # The first bracket ends at the candidate itself.
     ends = (jnp.zeros((count, 1), dtype), jnp.ones((count, 1), dtype))
     none = jnp.zeros((count, 1), bool)
-    tries = TRIES if near is None else jnp.where(jnp.any(roams), TRIES, LOCAL_TRIES)
-    walk = jax.lax.fori_loop(0, tries, trip, (home, line, *ends, none))
+    trips = tries if near is None else jnp.where(jnp.any(roams), tries, LOCAL_TRIES)
+    walk = jax.lax.fori_loop(0, trips, trip, (home, line, *ends, none))
     end = tables.with_given(table, tables.from_unit(table, walk[0]), given)
     return jnp.where(fine[:, None], rows, end)
 
@@ -133,8 +135,12 @@ class Inside(NamedTuple):
         return jnp.where(self.share < 1.0, held, there)
 
 
-def inside(table: SpaceTable, home, point) -> Inside:
+def inside(table: SpaceTable, home, point, *, smooth: bool = False) -> Inside:
     """The last feasible place on the line from a feasible `home` to a point, both `[D]`.
+
+    Args:
+        smooth: the place where the rule is expected to be met exactly, for climbs: it may lie
+            beyond by a little.
 
     Example:
         >>> import jax.numpy as jnp
@@ -160,12 +166,35 @@ def inside(table: SpaceTable, home, point) -> Inside:
         # With no bad gap the first stage ends at 1, where the others stay.
         return low + width * whole / CUTS, jnp.where(whole == CUTS, 0.0, width / CUTS)
 
-    share, width = jax.lax.fori_loop(0, STAGES, stage, (jnp.zeros((), dtype), jnp.ones((), dtype)))
-    row = home + share * line
+    stages = CLIMB_STAGES if smooth else STAGES
+    share, width = jax.lax.fori_loop(0, stages, stage, (jnp.zeros((), dtype), jnp.ones((), dtype)))
     # The rule that is broken a little further on is the one that ends the line.
-    worst = jnp.argmax(broken((home + (share + width) * line)[None])[0])
+    ends = broken(home + jnp.stack([share, share + width])[:, None] * line)
+    worst = jnp.argmax(ends[1])
+    if smooth:
+        below, above = ends[0, worst], ends[1, worst]
+        share += width * jnp.where(
+            above > 0, -below / jnp.where(above > 0, above - below, 1.0), 0.0
+        )
+    row = home + share * line
     normal = jax.grad(lambda r: broken(r[None])[0, worst])(row)
     return Inside(row, share, line, normal)
+
+
+def homes_of(table: SpaceTable, rows, deep, moving):
+    """Where the lines of climbs from feasible `rows` `[B, D]` start: `deep` inside, if they see it.
+
+    From a home on the boundary every line along it leaves at once, so a climb would stay where
+    it is. `deep` `[D]`, the mean of many feasible rows, lies well inside of a convex set; where
+    it is not feasible itself, or the line from it to the row leaves, home is the row.
+    """
+
+    def one(row):
+        home = jnp.where(moving, deep, row)
+        seen = inside(table, home, row).share == 1.0
+        return jnp.where(seen & tables.feasible(table, home[None], inside=True)[0], home, row)
+
+    return jax.vmap(one)(rows)
 
 
 def _reach(home, line):

@@ -25,6 +25,7 @@ import numpy as np
 
 from bojax.configuration import jit
 from bojax.pytrees import pytree
+from bojax.space.margins import answer_and_margin
 
 ANCHORS = 64  # feasible rows that a table with rules carries, to start walks from
 # A piece of stick after which less than this is left: the pieces after it are parked.
@@ -168,27 +169,30 @@ def excess(rules: Rules, rows, natural, code, present, *, inside: bool, xp=jnp):
     for name, function in rules.functions:
         flat = natural.reshape(-1, natural.shape[-1])
         values = {n: flat[:, c] for c, n in enumerate(rules.names)}
-        value = _on_host(function, values) if xp is np else checked(name, function, values)
-        if not inside and value.dtype != bool:
-            value = value - 1e-9  # what rounding a row to its grid may do
-        broken = xp.where(value, 0.0, 1.0) if value.dtype == bool else value
+        if xp is np:
+            answer = _on_host(function, values)
+            broken = np.where(answer, 0.0, 1.0) if answer.dtype == bool else answer
+        else:
+            answer, broken = checked(name, function, values)
+        if not inside and answer.dtype != bool:
+            broken = broken - 1e-9  # what rounding a row to its grid may do
         broken = xp.where(xp.isnan(broken), xp.inf, broken).astype(rows.dtype)
         parts.append(broken.reshape(*natural.shape[:-1], 1))
     return xp.concatenate(parts, axis=-1)
 
 
-def checked(name: str, function: Any, values: dict) -> Any:
-    """A constraint function's answer for N rows, of shape `[N]`.
+def checked(name: str, function: Any, values: dict) -> tuple[Any, Any]:
+    """A constraint function's answer for N rows, `[N]`, and by how much it is broken, `[N]`.
 
     Raises:
         TypeError: another shape or no number; the caller knows the space and says so.
     """
-    answer = jnp.asarray(function(values))
+    answer, margin = answer_and_margin(function, values)
     wanted = next(iter(values.values())).shape
     if answer.shape != wanted:
         raise TypeError(f"{name} must give one bool or number a row, shape {wanted}, "
                         f"got {answer.shape}")  # fmt: skip
-    return answer
+    return answer, margin
 
 
 @jit(static_argnums=0)

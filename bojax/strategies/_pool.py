@@ -18,6 +18,9 @@ from bojax.strategies.protocol import Proposal, Taken
 
 # Spread of local candidates: between a hundredth and a fifth of the unit interval.
 LOCAL_SPREAD = (0.01, 0.2)
+# Of a walker that makes an infeasible one feasible. They need not be spread evenly: 24 found the
+# same optima, and took a quarter of a suggestion.
+TRIES = 12
 
 
 def candidate_pool(
@@ -60,7 +63,8 @@ def wide_candidates(keys, table: SpaceTable, given, number, shift, count: int, s
     own_shift = shift ^ jax.random.bits(keys[0], (d,), jnp.uint32)
     wide = sobol_points(0, count, d, own_shift).astype(given.dtype)
     rows = _listed(table, tables.from_unit(table, wide), number, 0, size)
-    return made_feasible(table, keys[3], tables.with_given(table, rows, given), given)
+    rows = tables.with_given(table, rows, given)
+    return made_feasible(table, keys[3], rows, given, tries=TRIES)
 
 
 def local_candidates(keys, table: SpaceTable, leader, given, number, count: int, size: int):
@@ -86,7 +90,8 @@ def local_candidates(keys, table: SpaceTable, leader, given, number, count: int,
     if table.rules is None:
         return rows
     own = jax.random.fold_in(keys[3], 1)
-    return made_feasible(table, own, rows, given, tables.with_given(table, leader, given))
+    near = tables.with_given(table, leader, given)
+    return made_feasible(table, own, rows, given, near, tries=TRIES)
 
 
 def _listed(table: SpaceTable, rows, number, first: int, size: int):

@@ -93,7 +93,7 @@ class Console:
     def best(self, result: Any) -> None:
         """The best configurations of the first split's sweep."""
         table = Table(title=f"best configurations ({result.metric} on the validation part)")
-        for name in ("trial", "epochs", result.metric):
+        for name in ("trial", result.unit, result.metric):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("configuration", overflow="fold")
         for trial in result.ranked()[:SHOWN]:

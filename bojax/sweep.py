@@ -28,6 +28,7 @@ from bojax.store import open_store
 from bojax.strategies import by_name, from_description, to_description
 from bojax.training import (
     ArrayData,
+    Budget,
     CrossValidation,
     LocalExecutor,
     Model,
@@ -35,7 +36,6 @@ from bojax.training import (
     TestScore,
 )
 
-FIDELITY = "epochs"  # name of the budget column a sweep appends
 DEFAULT_RUN = "main"
 # (least members of the largest rung, members a device trains at once). A chunk trains whole:
 # rungs of few members, spread over buckets, waste what a large chunk leaves idle (a halving
@@ -55,8 +55,11 @@ class Sweep:
         direction: "minimize" or "maximize" it.
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
         scheduler: how budget is given out: "successive_halving" or "full_budget".
-        max_budget: epochs the survivors are trained for; the horizon of schedules.
-        min_budget: epochs after which a trial may first be judged.
+        max_budget: what the survivors are trained for; the horizon of schedules.
+        min_budget: after which a trial may first be judged.
+        unit: what budgets count: "epochs", "steps", "examples", or "percent" of the training
+            examples (:mod:`bojax.training.budgets`); the name of the space's fidelity column.
+        passes: with "percent", epochs that all the examples are trained for.
         eta: one trial in `eta` goes on to the next rung.
         bracket: trials started together; None for the scheduler's own choice. The strategy
             learns from each bracket before it fills the next.
@@ -99,6 +102,8 @@ class Sweep:
         scheduler: str = "successive_halving",
         max_budget: int = 27,
         min_budget: int = 1,
+        unit: str = "epochs",
+        passes: int = 1,
         eta: float = 3,
         bracket: int | None = None,
         default: Mapping[str, Any] | None = None,
@@ -118,7 +123,8 @@ class Sweep:
         self.scheduler_settings = _scheduler_settings(
             scheduler, max_budget=max_budget, min_budget=min_budget, eta=eta, bracket=bracket
         )
-        self.max_budget = max_budget
+        self.max_budget, self.budget = max_budget, Budget(unit, passes)
+        self.budget.whole("max_budget", max_budget)
         self.default = None if default is None else dict(default)
         if self.default is not None:
             space.encode(self.default)  # raises, naming the parameter
@@ -145,11 +151,13 @@ class Sweep:
 
     # ------------------------------------------------------------------ running
 
-    def run(self, trials: int = 64) -> Result:
+    def run(self, trials: int = 64, *, timeout: float | None = None) -> Result:
         """Start so many configurations and see them through.
 
         Args:
             trials: configurations started, all brackets together.
+            timeout: seconds after which no further rung is begun; None for no limit. With a
+                store, :meth:`continue_run` goes on from there.
 
         Returns:
             A :class:`Result`.
@@ -158,7 +166,7 @@ class Sweep:
             StoreError: the store has this run already.
             StoreInUse: another process is writing this run.
         """
-        return self._run(trials, resume=False)
+        return self._run(trials, resume=False, timeout=timeout)
 
     def nested(self, trials: int = 64, *, folds: int = 5) -> Nested:
         """How good the whole procedure is: search, choose, refit, by nested cross-validation.
@@ -204,9 +212,9 @@ class Sweep:
         configs = tuple(dict(result.best.config) for result in results if result.best)
         return Nested(scores, configs, tuple(results))
 
-    def continue_run(self, trials: int = 64) -> Result:
+    def continue_run(self, trials: int = 64, *, timeout: float | None = None) -> Result:
         """As :meth:`run`, from what the store has of this run; from the start if nothing."""
-        return self._run(trials, resume=True)
+        return self._run(trials, resume=True, timeout=timeout)
 
     @classmethod
     def resume(
@@ -250,14 +258,16 @@ class Sweep:
             store=store,
             run=run,
             seed=record.seed,
-            seeds=settings.get("seeds", 1),
+            **{name: settings[name] for name in ("seeds", "unit", "passes") if name in settings},
             callbacks=callbacks,
             **{k: v for k, v in settings["scheduler"].items() if k != "max_budget"},
         )
         return sweep.continue_run(settings["trials"])
 
-    def _run(self, trials: int, *, resume: bool) -> Result:
+    def _run(self, trials: int, *, resume: bool, timeout: float | None = None) -> Result:
         began = time.perf_counter()
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout: expected seconds above 0 or None, got {timeout!r}.")
         scheduler = self._scheduler(trials)
         self._emit("planned", plan=scheduler.plan(), trials=trials)
         with ExitStack() as stack:
@@ -270,7 +280,7 @@ class Sweep:
                 self._guard_test(opened, lease)
             executor = self._executor(self._training_event, trials)
             coordinator = Coordinator(
-                self.space.with_fidelity(FIDELITY, *self._budget_range(scheduler)),
+                self.space.with_fidelity(self.budget.unit, *self._budget_range(scheduler)),
                 self.strategy,
                 scheduler,
                 executor,
@@ -285,7 +295,7 @@ class Sweep:
             )
             if opened is not None and resume:
                 coordinator.restore(opened)
-            coordinator.run()
+            coordinator.run(until=None if timeout is None else began + timeout)
             return Result(
                 trials=tuple(coordinator.trials),
                 reports=tuple(coordinator.reports),
@@ -300,6 +310,7 @@ class Sweep:
                 programs=tuple(executor.programs),
                 executor=executor,
                 space=self.space,
+                unit=self.budget.unit,
                 _touch=None if opened is None else self._touch,
             )
 
@@ -319,6 +330,8 @@ class Sweep:
             seed=self.seed,
             seeds=self.seeds,
             max_budget=self.max_budget,
+            unit=self.budget.unit,
+            passes=self.budget.passes,
             chunk=next(chunk for least, chunk in CHUNKS if largest >= least),
             on_event=on_event,
         )
@@ -339,6 +352,8 @@ class Sweep:
             "trials": trials,
             "seeds": self.seeds,
             "folds": len(self.data.folds),
+            "unit": self.budget.unit,
+            "passes": self.budget.passes,
         }
 
     def _register(self, opened: Any, trials: int, resume: bool) -> None:
@@ -369,7 +384,7 @@ class Sweep:
             )
         stored = known[self.run_id]
         mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
-        theirs = {"seeds": 1, "folds": 1} | stored.settings
+        theirs = {"seeds": 1, "folds": 1, "unit": "epochs", "passes": 1} | stored.settings
         theirs |= {"seed": stored.seed, "space": stored.space}
         for name, value in mine.items():
             if _jsonable(value) != _jsonable(theirs.get(name)):
@@ -448,7 +463,8 @@ class Result:
         reports: every :class:`~bojax.history.Report`, in the order they came.
         best: the one of best validation metric at the largest budget; None if all failed.
         metric, direction: what "best" means.
-        spent: epochs trained, all trials together; folds and seeds of a trial count once.
+        spent: budget trained, all trials together; folds and seeds of a trial count once.
+        unit: what budgets count.
         seconds: wall-clock time of the run; of it `ask_seconds` suggesting,
             `compile_seconds` compiling training programs and `train_seconds` training.
         programs: the training programs used.
@@ -475,23 +491,36 @@ class Result:
     programs: tuple[Any, ...]
     executor: Any
     space: Space
+    unit: str = "epochs"
     _touch: Any = None
 
     def test(self) -> TestScore:
         """Every metric of the best trial's model on the test part. Once.
 
-        A dict, with `intervals` over resamples of the test part, and `optimism`: by how much the
-        validation part, on which the winner was chosen, promised something else.
+        A dict, with `intervals` over resamples of the test part; `optimism`: by how much the
+        validation part, on which the winner was chosen, promised something else; and, if the
+        sweep began with a default, the `improvement` over it. A default that was stopped is
+        trained for as long as the winner first.
 
         Raises:
             TestDataTouched: the test part was used before, in this or a stored run.
             ConfigError: every trial failed.
         """
-        if self.best is None:
-            raise ConfigError("test: every trial failed; there is no model to test.")
-        self.executor.data.test.on_touch = self._touch
-        last = max((r for r in self.reports if r.trial == self.best.id), key=lambda r: r.budget)
-        return self.executor.test(self.best.id, last.metrics)
+        best = self._best("test")
+        last = max((r for r in self.reports if r.trial == best.id), key=lambda r: r.budget)
+        test = self.executor.data.test
+        default = None
+        if self.trials[0].source == "default" and not test.touched:
+            default = self._executor_of(self.executor.data, chunk=self.executor.chunk)
+            default.run([Job(0, 0, last.budget)], {0: self.trials[0].config})
+        test.on_touch = self._touch
+        x, y = self.executor.take_test(best.id)
+        scores = self.executor.resampled_scores(best.id, x, y)
+        if default is None:
+            return TestScore.of(scores, last.metrics)
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        before = default.resampled_scores(0, x, y)[self.metric]
+        return TestScore.of(scores, last.metrics, sign * (before - scores[self.metric]))
 
     def refit(self, *, seeds: int = 1) -> Model:
         """The best configuration trained anew on training and validation data together.
@@ -508,21 +537,68 @@ class Result:
         Raises:
             ConfigError: every trial failed.
         """
-        if self.best is None:
-            raise ConfigError("refit: every trial failed; there is no configuration to train.")
-        old, best = self.executor, self.best
-        executor = LocalExecutor(
+        return self._refitted([self._best("refit")], seeds)
+
+    def ensemble(self, k: int = 5, *, seeds: int = 1) -> Model:
+        """The k best configurations, trained anew as in :meth:`refit`, as members of one program.
+
+        Predictions are the mean of their outputs, and scores those of that mean. Configurations
+        that were stopped early are trained to the full budget too.
+
+        Args:
+            k: how many; fewer if fewer trials have a value.
+            seeds: models of each.
+
+        Returns:
+            A :class:`bojax.training.Model`.
+
+        Raises:
+            ConfigError: every trial failed.
+            ValueError: k is not positive.
+        """
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"ensemble: k must be a positive integer, got {k!r}.")
+        self._best("ensemble")
+        return self._refitted(self.ranked()[:k], seeds)
+
+    def _refitted(self, trials: Sequence[Trial], seeds: int) -> Model:
+        budget = trials[0].fidelity
+        budget = self.executor.max_budget if budget is None else budget
+        executor = self._executor_of(
+            self.executor.data.whole(), seeds=seeds, chunk=min(len(trials), self.executor.chunk)
+        )
+        configs = {trial.id: dict(trial.config) for trial in trials}
+        executor.run([Job(number, 0, budget) for number in configs], configs)
+        return Model(executor, tuple(configs), tuple(configs.values()), self._touch)
+
+    def _executor_of(self, data: ArrayData, *, chunk: int, seeds: int | None = None) -> Any:
+        """Another executor like this result's, for other data or seeds."""
+        old = self.executor
+        return LocalExecutor(
             old.task,
             old.space,
-            old.data.whole(),
+            data,
             seed=old.seed,
-            seeds=seeds,
+            seeds=old.seeds if seeds is None else seeds,
             max_budget=old.max_budget,
-            chunk=1,
+            unit=old.budget.unit,
+            passes=old.budget.passes,
+            chunk=chunk,
         )
-        job = Job(best.id, 0, old.max_budget if best.fidelity is None else best.fidelity)
-        executor.run([job], {best.id: best.config})
-        return Model(executor, best.id, dict(best.config), self._touch)
+
+    def _best(self, what: str) -> Trial:
+        if self.best is None:
+            raise ConfigError(f"{what}: every trial failed; there is no model.")
+        return self.best
+
+    def model(self) -> Model:
+        """The best trial's model, as it was validated.
+
+        Raises:
+            ConfigError: every trial failed.
+        """
+        best = self._best("model")
+        return Model(self.executor, (best.id,), (dict(best.config),), self._touch)
 
     def params(self) -> Any:
         """Parameters of the best trial's model, a pytree of NumPy arrays.
@@ -530,15 +606,11 @@ class Result:
         Raises:
             ConfigError: every trial failed.
         """
-        if self.best is None:
-            raise ConfigError("params: every trial failed; there is no model.")
-        return self.executor.params(self.best.id)
+        return self.executor.params(self._best("params").id)
 
     def predict(self, x: Any) -> Any:
         """Outputs of the best trial's model for new inputs, `[N, ...]`."""
-        if self.best is None:
-            raise ConfigError("predict: every trial failed; there is no model.")
-        return self.executor.predict(self.best.id, x)
+        return self.executor.predict(self._best("predict").id, x)
 
     def ranked(self) -> list[Trial]:
         """Trials with a value, those that came furthest first, best metric first."""

@@ -85,9 +85,10 @@ def _progress_panel(axes: Any, results: Mapping[str, Any], full: float) -> None:
         axes.plot(when[:-1], value[:-1], "o", color=colour, markersize=4)
         drawn += value
         ends.append((when[-1], value[-1], f"{name}\n{value[-1]:.3g}", colour))
-    metric = next(iter(results.values())).metric
+    first = next(iter(results.values()))
+    metric, unit = first.metric, _unit(first)
     _dress(axes, "Best so far, among trials at full budget",
-           "training spent, epochs of all trials", f"validation {metric}")  # fmt: skip
+           f"training spent, {unit} of all trials", f"validation {metric}")  # fmt: skip
     if not drawn:
         axes.text(0.5, 0.5, "no trial reached the full budget", transform=axes.transAxes,
                   ha="center", color=SOFT)  # fmt: skip
@@ -95,6 +96,11 @@ def _progress_panel(axes: Any, results: Mapping[str, Any], full: float) -> None:
     axes.set_xlim(0, 1.02 * max(x for x, _, _, _ in ends))
     _scale(axes, drawn)
     _label_ends(axes, ends)
+
+
+def _unit(result: Any) -> str:
+    """What a result's budgets count."""
+    return getattr(result, "unit", "epochs")
 
 
 def _curves_panel(axes: Any, name: str | None, result: Any, full: float) -> None:
@@ -125,7 +131,7 @@ def _curves_panel(axes: Any, name: str | None, result: Any, full: float) -> None
             )  # fmt: skip
     whose = "" if name is None else f" of {name}"
     title = f"Learning curves{whose}: {len(result.trials)} trials, {survivors} to the end"
-    _dress(axes, title, "epochs a trial was trained for", f"validation {result.metric}")
+    _dress(axes, title, f"{_unit(result)} a trial was trained for", f"validation {result.metric}")
     if not drawn:
         axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center",
                   color=SOFT)  # fmt: skip

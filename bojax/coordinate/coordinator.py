@@ -119,9 +119,13 @@ class Coordinator:
 
     # ------------------------------------------------------------------ the run
 
-    def run(self) -> None:
-        """Turn until the scheduler is done, or a finite space is used up."""
-        while self.turn():
+    def run(self, until: float | None = None) -> None:
+        """Turn until the scheduler is done, or a finite space is used up.
+
+        Args:
+            until: the `time.perf_counter()` after which no turn is begun; None for no limit.
+        """
+        while (until is None or time.perf_counter() < until) and self.turn():
             pass
         self._emit("finished", best=self.best, spent=self.spent)
 

@@ -4,6 +4,7 @@
 once. Flax and optax are imported when they are first needed.
 """
 
+from bojax.training.budgets import Budget
 from bojax.training.data import ArrayData, TestSplit
 from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
@@ -21,6 +22,7 @@ __all__ = [
     "METRICS",
     "ArrayData",
     "Batch",
+    "Budget",
     "CrossValidation",
     "Event",
     "Holdout",

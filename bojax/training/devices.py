@@ -109,29 +109,28 @@ class Programs:
         return program(self.devices.put(layout.active), numbers, hp, run_key)
 
     def train(
-        self, members: Any, layout: Layout, who: pop.Who, starts: Any, hp: Any, run_key: Any,
+        self, members: Any, layout: Layout, who: pop.Who, hp: Any, run_key: Any,
         arrays: pop.Arrays,
     ) -> Any:  # fmt: skip
-        """The members after their epochs; `members` is donated."""
+        """The members after their steps; `members` is donated."""
         slots = self._slots
         program = self._program(
             "train",
             lambda: self.devices.over_members(
                 pop.train_chunks(self.task, self.batch_size),
-                (*[_MEMBERS] * 6, _ALL, _ALL),
+                (*[_MEMBERS] * 5, _ALL, _ALL),
                 donate=(0,),
             ),
             lambda s: (
                 self._members(), self._active(),
-                pop.Who(slots(np.int32), slots(np.int32)), slots(np.int32),
-                self._epochs(), self._hp(s), self._key(), self._data(),
+                pop.Who(slots(np.int32), slots(np.int32)), self._span(), self._hp(s),
+                self._key(), self._data(),
             ),
             shapes=(*_shapes(self.data), self.batch_size),
         )  # fmt: skip
         put = self.devices.put
-        return program(
-            members, put(layout.active), who, starts, put(layout.epochs), hp, run_key, arrays
-        )
+        span = pop.Span(*map(put, layout.spans.T))
+        return program(members, put(layout.active), who, span, hp, run_key, arrays)
 
     def evaluate(
         self, members: Any, layout: Layout, folds: Any, hp: Any, arrays: pop.Arrays
@@ -259,8 +258,8 @@ class Programs:
     def _active(self) -> Any:
         return self._abstract((len(self.devices),), np.int32)
 
-    def _epochs(self) -> Any:
-        return self._abstract((self._rows(),), np.int32)
+    def _span(self) -> pop.Span:
+        return pop.Span(*[self._abstract((self._rows(),), np.int32)] * 3)
 
     def _key(self) -> Any:
         return self._abstract((2,), np.uint32, whole=True)

@@ -15,6 +15,7 @@ from bojax.errors import DataError, TaskError, TrialError
 from bojax.history import Job, Report
 from bojax.training import population as pop
 from bojax.training.bank import Bank
+from bojax.training.budgets import Budget
 from bojax.training.data import ArrayData
 from bojax.training.devices import Devices, Programs
 from bojax.training.hyper import Hyperparameters, Schema, Structure
@@ -34,9 +35,8 @@ from bojax.training.records import (
     check_jobs,
     check_outputs,
     reports_of,
-    whole_epochs,
 )
-from bojax.training.score import TestScore, interval_of, resampled
+from bojax.training.score import TestScore, resampled
 from bojax.training.task import Task
 
 _FORMAT = 1  # of `state_arrays`
@@ -49,13 +49,14 @@ class _Bucket:
     programs: Programs
     bank: Bank
     steps: np.ndarray  # [folds] int32, optimisation steps at the final budget
+    batch_size: int
     name: str
 
 
 class LocalExecutor:
     """Trains trials as vmapped populations on the devices of this process.
 
-    The unit of budget is an epoch. Members keep their state between calls, so a job resumes;
+    Members keep their state between calls, so a job resumes;
     a trial's result depends on its configuration, its number and the seed, not on what it
     was trained with. A trial is one member, or one for each fold of the data and each seed;
     its metrics are their means, and it fails where one of them does.
@@ -67,7 +68,10 @@ class LocalExecutor:
         seed: of the run; a trial's seed is folded from it and the trial's number.
         seeds: how often a configuration is trained on each fold, from other initial weights
             and in other orders.
-        max_budget: epochs at the final budget, the horizon of schedules.
+        max_budget: the final budget, the horizon of schedules.
+        unit: what budgets count: "epochs", "steps", "examples", or "percent" of the training
+            examples (:mod:`bojax.training.budgets`).
+        passes: with "percent", epochs that all of them are trained for.
         chunk: members a device trains at once; None for a measured default.
         slots: members one call holds; more are trained in several calls.
         devices: JAX devices; None for all of the default backend. On a CPU, one a core:
@@ -111,6 +115,8 @@ class LocalExecutor:
         seed: int = 0,
         seeds: int = 1,
         max_budget: float,
+        unit: str = "epochs",
+        passes: int = 1,
         chunk: int | None = None,
         slots: int = SLOTS,
         devices: Sequence[Any] | None = None,
@@ -124,7 +130,8 @@ class LocalExecutor:
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
             raise TaskError(f"executor: seeds must be a positive integer, got {seeds!r}.")
         self.seeds, self.replicas = seeds, seeds * len(data.folds)
-        self.max_budget = whole_epochs("max_budget", max_budget)
+        self.budget = Budget(unit, passes)
+        self.max_budget = self.budget.whole("max_budget", max_budget)
         self.programs: list[Program] = []
         self.compile_seconds = self.train_seconds = 0.0
         self._on_event = on_event or (lambda event: None)
@@ -135,10 +142,12 @@ class LocalExecutor:
         self.chunks = chunks_for(len(self._devices), self.chunk, slots)
         self._buckets: dict[Structure, _Bucket] = {}
         self._home: dict[int, Structure] = {}  # trial -> its bucket
-        self._done: dict[int, int] = {}  # trial -> epochs trained
+        self._done: dict[int, int] = {}  # trial -> budget trained
         self._configs: dict[int, dict] = {}
         host = pop.arrays_of(data)
-        self._train_sizes = [len(train) for train, _ in data.folds]
+        self._train_sizes = np.array([len(train) for train, _ in data.folds])
+        if unit == "percent":
+            host = host._replace(train=_sampled(host, seed))
         with float32_scope():
             self._arrays = self._devices.share(host)
             self._key = self._devices.share(pop.key_words(seed))
@@ -149,7 +158,7 @@ class LocalExecutor:
         """Train each job's trial up to its budget and evaluate it.
 
         Args:
-            jobs: each names a trial once; `start` must be the epochs it has.
+            jobs: each names a trial once; `start` must be the budget it has.
             configs: trial -> its active parameters.
 
         Returns:
@@ -158,13 +167,15 @@ class LocalExecutor:
 
         Raises:
             TrialError: a job that does not follow on its trial's state, or comes twice.
-            TaskError: a budget that is no whole number of epochs; a clone that does not fit.
+            TaskError: a budget that is no whole number; a clone that does not fit.
         """
         jobs = list(jobs)
         if not jobs:
             return []
         starts, stops = (
-            np.array([whole_epochs(f"trial {j.trial}: {at}", getattr(j, at)) for j in jobs], int)
+            np.array(
+                [self.budget.whole(f"trial {j.trial}: {at}", getattr(j, at)) for j in jobs], int
+            )
             for at in ("start", "stop")
         )
         listed = [self._config(job, configs) for job in jobs]
@@ -208,6 +219,15 @@ class LocalExecutor:
         spans = (each(at.astype(np.int32)) for at in (starts, stops))
         return Columns(pop.Who(numbers, folds), *spans, hp)
 
+    def _steps(self, bucket: _Bucket, budget: np.ndarray, fold: np.ndarray) -> tuple[Any, Any]:
+        """Steps taken, and examples seen, of members of these folds at these budgets."""
+        most, count = int(self._train_sizes.max()), self._train_sizes[fold]
+        spans = self.budget.span(
+            np.zeros_like(budget), budget, examples=most, batch_size=bucket.batch_size
+        )
+        count = np.maximum(np.minimum(count, spans.limit), 1)
+        return pop.own_part(spans.stop, np.maximum(spans.limit, 1), count, bucket.batch_size)
+
     def _numbers(self, trial: int) -> range:
         """The numbers of a trial's members."""
         return range(trial * self.replicas, (trial + 1) * self.replicas)
@@ -215,17 +235,22 @@ class LocalExecutor:
     def _train(self, structure: Structure, batch: Columns) -> list[Report]:
         """The members of one bucket in as many calls as they need: a report a trial."""
         bucket, count = self._buckets[structure], len(batch.starts)
-        epochs, seconds = batch.stops - batch.starts, np.zeros(count)
+        seconds = np.zeros(count)
         table: dict[str, np.ndarray] = {}
-        layouts = pack(
-            epochs, chunk=self.chunk, chunks=self.chunks, devices=len(self._devices)
+        span = self.budget.span(
+            batch.starts, batch.stops, examples=int(self._train_sizes.max()),
+            batch_size=bucket.batch_size,
         )  # fmt: skip
+        layouts = pack(
+            np.column_stack(span), chunk=self.chunk, chunks=self.chunks, devices=len(self._devices)
+        )
         for layout in layouts:
-            index, metrics, took = self._call(bucket, layout, batch)
+            index, metrics, took = self._call(bucket, layout, batch, span.stop - span.start)
             for name, values in metrics.items():
                 table.setdefault(name, np.full(count, np.nan))[index] = values
             seconds[index] = took
-        examples = epochs * np.asarray(self._train_sizes)[batch.who.fold]
+        seen = [self._steps(bucket, at, batch.who.fold)[1] for at in (batch.starts, batch.stops)]
+        examples = seen[1] - seen[0]
         mean = lambda values: values.reshape(-1, self.replicas).mean(axis=1)  # noqa: E731
         total = lambda values: values.reshape(-1, self.replicas).sum(axis=1)  # noqa: E731
         trials = (batch.who.number[:: self.replicas] // self.replicas).tolist()
@@ -235,7 +260,7 @@ class LocalExecutor:
         )  # fmt: skip
 
     def _call(
-        self, bucket: _Bucket, layout: Layout, batch: Columns
+        self, bucket: _Bucket, layout: Layout, batch: Columns, steps: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
         """One call of the programs: gather, train, evaluate, scatter; which, metrics, seconds."""
         began, compiled = time.perf_counter(), self.compile_seconds
@@ -244,20 +269,19 @@ class LocalExecutor:
         index = layout.jobs[slot, lane]
         who, hp = jax.tree.map(spread, batch.who), jax.tree.map(spread, batch.hp)
         members = self._gather(bucket, layout, batch, who.number, hp)
-        members = bucket.programs.train(
-            members, layout, who, spread(batch.starts), hp, self._key, self._arrays
-        )
+        members = bucket.programs.train(members, layout, who, hp, self._key, self._arrays)
         metrics = bucket.programs.evaluate(members, layout, who.fold, hp, self._arrays)
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(members)]
         bucket.bank.write(batch.who.number[index].tolist(), [leaf[slot, lane] for leaf in leaves])
         table = {name: np.asarray(value)[slot, lane] for name, value in metrics.items()}
         table["train_loss"] = np.asarray(members.loss)[slot, lane]
-        epochs = (batch.stops - batch.starts)[index]
+        own = steps[index]
         seconds = time.perf_counter() - began - (self.compile_seconds - compiled)
         self.train_seconds += seconds
-        total = int(epochs.sum())
-        self._on_event(Event("trained", bucket.name, seconds, len(index), total))
-        share = seconds * (epochs / total if total else np.full(len(index), 1 / len(index)))
+        total = int(own.sum())
+        epochs = total / pop.steps_per_epoch(int(self._train_sizes.max()), bucket.batch_size)
+        self._on_event(Event("trained", bucket.name, seconds, len(index), epochs))
+        share = seconds * (own / total if total else np.full(len(index), 1 / len(index)))
         return index, table, share
 
     def _gather(
@@ -296,13 +320,14 @@ class LocalExecutor:
                 compiled=self._note,
             )  # fmt: skip
             check_outputs(self.task, self.data, programs.check())
-            steps = [pop.steps_per_epoch(count, int(size)) for count in self._train_sizes]
             fixed = {**structure.static, **structure.ceiling}
             name = ", ".join(f"{n}={v}" for n, v in fixed.items()) or "all"
-            self._buckets[structure] = _Bucket(
-                programs, Bank(programs.member_shapes()),
-                np.array(steps, np.int32) * np.int32(self.max_budget), name,
-            )  # fmt: skip
+            none = np.zeros(0, np.int32)
+            bucket = _Bucket(programs, Bank(programs.member_shapes()), none, int(size), name)
+            folds = np.arange(len(self._train_sizes))
+            horizon = self._steps(bucket, np.full(len(folds), self.max_budget), folds)[0]
+            bucket.steps = np.asarray(horizon, np.int32)
+            self._buckets[structure] = bucket
         return self._buckets[structure]
 
     def _note(self, kind: str, name: str, program: Program | None = None, new: bool = True) -> None:
@@ -396,7 +421,8 @@ class LocalExecutor:
             listed.append({"trials": members, "epochs": [self._done[t] for t in members]})
         meta = {
             "format": _FORMAT, "seed": self.seed, "max_budget": self.max_budget,
-            "replicas": self.replicas, "chunk": self.chunk, "devices": len(self._devices),
+            "replicas": self.replicas, "unit": self.budget.unit, "passes": self.budget.passes,
+            "chunk": self.chunk, "devices": len(self._devices),
             "buckets": listed,
         }  # fmt: skip
         return arrays, meta
@@ -409,10 +435,12 @@ class LocalExecutor:
         Raises:
             TaskError: another seed, budget, or shapes of another model.
         """
+        before = {"replicas": 1, "unit": "epochs", "passes": 1}  # states of a time before these
         for name, mine in (
-            ("seed", self.seed), ("max_budget", self.max_budget), ("replicas", self.replicas)
+            ("seed", self.seed), ("max_budget", self.max_budget), ("replicas", self.replicas),
+            ("unit", self.budget.unit), ("passes", self.budget.passes),
         ):  # fmt: skip
-            stored = meta.get(name, 1)  # states without replicas are of a time before folds
+            stored = meta.get(name, before.get(name))
             if stored != mine:
                 raise TaskError(
                     f"restore: the states are of a run with {name}={stored}, this one has "
@@ -452,13 +480,19 @@ class LocalExecutor:
         """The trial's other collections (batch statistics), as :meth:`params`."""
         return self._whole(trial).state
 
-    def predict(self, trial: int, x: Any) -> np.ndarray:
+    def predict(self, trials: int | Sequence[int], x: Any) -> np.ndarray:
         """Outputs of a trial's model for `x[n, ...]` as the user has it (not normalised).
 
-        The mean over the models of its folds and seeds.
+        The mean over the models of its folds and seeds, and over the trials if several.
         """
-        parts = [self._outputs(trial, replica, x) for replica in range(self.replicas)]
-        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
+        return np.mean(self._all_outputs(trials, x), axis=0)
+
+    def _all_outputs(self, trials: int | Sequence[int], x: Any) -> list[np.ndarray]:
+        """A trial after the other, of each the replicas."""
+        listed = [trials] if isinstance(trials, int) else list(trials)
+        return [
+            self._outputs(trial, replica, x) for trial in listed for replica in range(self.replicas)
+        ]
 
     def _outputs(self, trial: int, replica: int, x: Any) -> np.ndarray:
         x = self.data.transform(x, replica % len(self.data.folds))
@@ -475,27 +509,39 @@ class LocalExecutor:
                 parts.append(np.asarray(program(member, hp, padded))[: len(part)])
         return np.concatenate(parts)
 
-    def test(self, trial: int, validation: Mapping[str, float] | None = None) -> TestScore:
+    def test(
+        self, trials: int | Sequence[int], validation: Mapping[str, float] | None = None
+    ) -> TestScore:
         """Every metric on the test part, once: see :class:`TestSplit`.
 
-        The mean over the models of the trial's folds and seeds, each by itself.
-
         Args:
-            trial: which.
-            validation: its metrics on the validation part, for the score's `optimism`.
+            trials: which; as for :meth:`score`.
+            validation: metrics on the validation part, for the score's `optimism`.
+
+        Raises:
+            TestDataTouched: the test part was used before.
+        """
+        return self.score(trials, *self.take_test(trials), validation)
+
+    def take_test(self, trials: int | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """`x` and `y` of the test part, once, and only if these trials can be scored.
 
         Raises:
             TestDataTouched: the test part was used before.
         """
         if self.data.test.touched or not len(self.data.test):
             self.data.test.take()  # raises, before anything is compiled
-        self._outputs(trial, 0, self.data._raw[:1])  # what cannot run fails before the touch
-        return self.score(trial, *self.data.test.take(), validation)
+        self._all_outputs(trials, self.data._raw[:1])  # what cannot run fails before the touch
+        return self.data.test.take()
 
     def score(
-        self, trial: int, x: Any, y: Any, validation: Mapping[str, float] | None = None
-    ) -> TestScore:
-        """Every metric on other examples, the mean over the trial's folds and seeds.
+        self, trials: int | Sequence[int], x: Any, y: Any,
+        validation: Mapping[str, float] | None = None,
+    ) -> TestScore:  # fmt: skip
+        """Every metric on other examples.
+
+        Of one trial the mean over the models of its folds and seeds, each by itself; of several
+        the score of their mean outputs, an ensemble.
 
         Args:
             x: `[n, ...]`, not normalised.
@@ -505,19 +551,28 @@ class LocalExecutor:
         Raises:
             DataError: shapes or values that do not fit.
         """
+        return TestScore.of(self.resampled_scores(trials, x, y), validation)
+
+    def resampled_scores(
+        self, trials: int | Sequence[int], x: Any, y: Any
+    ) -> dict[str, np.ndarray]:
+        """Every metric on the examples, then on resamples of them, the same for every model.
+
+        Name -> `[1 + 1,000]`; arguments and errors as for :meth:`score`.
+        """
         y = np.asarray(y, self.data.y.dtype)
         if len(y) != len(x) or not len(y):
             raise DataError(f"score: x has {len(x)} examples, y has {len(y)}; give as many.")
+        outputs = self._all_outputs(trials, x)
+        first = trials if isinstance(trials, int) else trials[0]
+        if len(outputs) > self.replicas:
+            outputs = [np.mean(outputs, axis=0)]
         found = []
-        for replica in range(self.replicas):
-            outputs = self._outputs(trial, replica, x)
+        for replica, output in enumerate(outputs):
             with float32_scope():
-                hp = self._scalars(trial, replica)
-                found.append(resampled(self.task.metrics, outputs, y, hp, seed=self.seed))
-        mean = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
-        values = {name: float(each[0]) for name, each in mean.items()}
-        intervals = {name: interval_of(values[name], each[1:]) for name, each in mean.items()}
-        return TestScore(values, intervals, validation)
+                hp = self._scalars(first, replica)
+                found.append(resampled(self.task.metrics, output, y, hp, seed=self.seed))
+        return {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
 
     def _member(self, trial: int, replica: int) -> pop.Member:
         return self._buckets[self._where(trial)].bank.member(self._numbers(trial)[replica])
@@ -549,6 +604,14 @@ class LocalExecutor:
             self.task, self.space, configs, devices=len(self._devices), chunk=self.chunk,
             slots=self.chunk * self.chunks * len(self._devices), member_bytes=member_bytes,
         )  # fmt: skip
+
+
+def _sampled(arrays: pop.Arrays, seed: int) -> np.ndarray:
+    """The folds' training indices in a random order, so that their beginning is a sample."""
+    train = np.array(arrays.train)
+    for fold, count in enumerate(arrays.count):
+        train[fold, :count] = np.random.default_rng([seed, fold]).permutation(train[fold, :count])
+    return train
 
 
 def _shapes(tree: Any) -> Any:

@@ -30,42 +30,44 @@ class Layout(NamedTuple):
     Attributes:
         jobs: int `[D * K, C]`, the job in each slot, -1 where idle.
         filled: int `[D * K, C]`, the same with a job of the same chunk where idle.
-        epochs: int32 `[D * K]`, epochs a chunk trains.
+        spans: int32 `[D * K, 3]`, what a chunk trains: see :class:`population.Span`.
         active: int32 `[D]`, chunks in use on each device.
     """
 
     jobs: np.ndarray
     filled: np.ndarray
-    epochs: np.ndarray
+    spans: np.ndarray
     active: np.ndarray
 
 
-def pack(epochs: np.ndarray, *, chunk: int, chunks: int, devices: int) -> list[Layout]:
+def pack(spans: np.ndarray, *, chunk: int, chunks: int, devices: int) -> list[Layout]:
     """Lay jobs out, one layout a call.
 
-    Members of a chunk train for equally many epochs; long chunks come first and are dealt
-    to the devices in turn.
+    Members of a chunk train the same span; long ones come first and are dealt to the devices
+    in turn.
 
     Args:
-        epochs: int `[N]`, epochs each job trains.
+        spans: int `[N, 3]`, first step, last step and limit of each job.
         chunk, chunks, devices: C, K and D.
 
     Example:
         >>> import numpy as np
         >>> from bojax.training.plan import pack
-        >>> (layout,) = pack(np.array([1, 3, 3]), chunk=2, chunks=1, devices=2)
-        >>> layout.jobs.tolist(), layout.epochs.tolist()
+        >>> spans = np.array([[0, 1, 9], [0, 3, 9], [0, 3, 9]])
+        >>> (layout,) = pack(spans, chunk=2, chunks=1, devices=2)
+        >>> layout.jobs.tolist(), layout.spans[:, 1].tolist()
         ([[1, 2], [0, -1]], [3, 1])
     """
-    if not len(epochs):
+    if not len(spans):
         return []
-    order = np.argsort(-epochs, kind="stable")
-    ordered = epochs[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] + 1))
-    sizes = np.diff(starts, append=len(order))
-    chunks_of = -(-sizes // chunk)
+    keys = np.column_stack([spans[:, 0] - spans[:, 1], spans[:, 0], spans[:, 2]])
+    _, group = np.unique(keys, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    order = np.argsort(group, kind="stable")
+    ordered, group = spans[order], group[order]
+    sizes = np.bincount(group)
+    starts, chunks_of = np.cumsum(sizes) - sizes, -(-sizes // chunk)
     first_chunk = np.cumsum(chunks_of) - chunks_of
-    group = np.repeat(np.arange(len(starts)), sizes)
     rank = np.arange(len(order)) - starts[group]
     number, lane = first_chunk[group] + rank // chunk, rank % chunk
     layouts = []
@@ -75,7 +77,7 @@ def pack(epochs: np.ndarray, *, chunk: int, chunks: int, devices: int) -> list[L
         row = (local % devices) * chunks + local // devices
         jobs = np.full((devices * chunks, chunk), -1)
         jobs[row, lane[mine]] = order[mine]
-        planned = np.zeros(devices * chunks, np.int32)
+        planned = np.zeros((devices * chunks, 3), np.int32)
         planned[row] = ordered[mine]
         used = jobs[:, 0].reshape(devices, chunks) >= 0
         filled = np.where(jobs >= 0, jobs, np.maximum(jobs[:, :1], 0))

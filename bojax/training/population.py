@@ -22,6 +22,7 @@ from bojax.training.task import Batch, Task
 
 # Streams drawn from a trial's key.
 _INIT, _ORDER, _STEP = 0, 1, 2
+_AUGMENT = 0x617567  # folded into a step's key: its dropout stays what it is without
 _EVALUATED_AT_ONCE = 256  # examples a member predicts in one batch: bounds the activations
 
 
@@ -52,6 +53,19 @@ class Who(NamedTuple):
 
     number: Any
     fold: Any
+
+
+class Span(NamedTuple):
+    """What is trained in a call: steps of the largest fold, from the first of all.
+
+    Attributes:
+        start, stop: how many were done before, and are done after.
+        limit: training examples used, the first ones.
+    """
+
+    start: Any
+    stop: Any
+    limit: Any
 
 
 def arrays_of(data: ArrayData) -> Arrays:
@@ -95,6 +109,20 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
+def own_part(steps: Any, most: int, count: Any, batch_size: int) -> tuple[Any, Any]:
+    """Of so many steps of the largest fold: steps, and examples, of a fold of `count` examples.
+
+    Args:
+        steps: integers, any shape.
+        most: examples of the largest fold.
+        count: of the fold, of the shape of `steps`.
+    """
+    whole, rest = np.divmod(steps, steps_per_epoch(most, batch_size))
+    own = steps_per_epoch(count, batch_size)
+    seen = whole * count + np.minimum(rest * batch_size, count)
+    return whole * own + np.minimum(rest, own), seen
+
+
 def key_words(seed: int) -> np.ndarray:
     """The words of `jax.random.key(seed)`, made without JAX."""
     return np.array([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
@@ -120,6 +148,9 @@ def train_step(task: Task, carry: tuple, batch: Batch, hp: Hyperparameters, key:
     """One optimisation step: `(params, state, optimizer state) -> same, loss`."""
     import optax
 
+    if task.augment is not None:
+        own = jax.random.fold_in(key, _AUGMENT)
+        batch = batch._replace(x=call(task.augment, batch.x, own, hp=hp))
     if task.step is not None:
         return task.step(carry, batch, hp, key)
     params, state, optimizer = carry
@@ -145,12 +176,14 @@ def epoch_order(order_key: Any, epoch: Any, examples: int, count: Any) -> Any:
     return jnp.argsort(jnp.where(there, bits, ~jnp.zeros((), bits.dtype))).astype(jnp.int32)
 
 
-def batch_at(arrays: Arrays, fold: Any, order: Any, position: Any, batch_size: int) -> Batch:
-    """Step `position` of an epoch; the last batch repeats examples, with weight 0."""
+def batch_at(
+    arrays: Arrays, fold: Any, order: Any, position: Any, batch_size: int, count: Any
+) -> Batch:
+    """Step `position` of an epoch of `count` examples; the last batch is filled with weight 0."""
     examples = arrays.train.shape[1]
     places = position * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
     index = arrays.train[fold, order[places % examples]]
-    weight = (places < arrays.count[fold]).astype(jnp.float32)
+    weight = (places < count).astype(jnp.float32)
     return Batch(examples_at(arrays, index, fold), arrays.y[index], weight)
 
 
@@ -160,42 +193,44 @@ def train_member(
     member: Member,
     run_key: Any,
     who: Who,
-    start: Any,
-    epochs: Any,
+    span: Span,
     hp: Hyperparameters,
     arrays: Arrays,
 ) -> Member:
-    """Train for `epochs` more epochs after `start` done ones; the loss is the last epoch's.
+    """Train from one step to another; the loss is the mean over the last epoch trained in.
 
     An epoch takes as many steps as the largest fold's; a smaller fold rests in those it lacks.
     """
     folds, examples = arrays.train.shape
-    steps = steps_per_epoch(examples, batch_size)
-    count = arrays.count[who.fold]
+    steps = steps_per_epoch(jnp.minimum(span.limit, examples), batch_size)
+    count = jnp.minimum(span.limit, arrays.count[who.fold])
     own_steps = steps_per_epoch(count, batch_size)
     order_key, step_key = training_keys(run_key, who.number)
 
-    def epoch_body(e: Any, member: Member) -> Member:
-        epoch = start + e
+    def epoch_body(epoch: Any, member: Member) -> Member:
         order = epoch_order(order_key, epoch, examples, count)
+        first = epoch * steps
+        begin, end = (jnp.clip(at - first, 0, steps) for at in (span.start, span.stop))
 
         def step_body(s: Any, carry: tuple) -> tuple:
-            inner, total = carry
-            batch = batch_at(arrays, who.fold, order, s, batch_size)
+            inner, total, seen = carry
+            batch = batch_at(arrays, who.fold, order, s, batch_size, count)
             step = epoch * own_steps + s
             key = jax.random.fold_in(step_key, step)
             after, loss = train_step(task, inner, batch, hp.at(step), key)
             if folds > 1:
                 after = jax.tree.map(lambda a, b: jnp.where(s < own_steps, a, b), after, inner)
                 loss = jnp.where(s < own_steps, loss, 0.0)
-            return after, total + loss.astype(jnp.float32) * jnp.sum(batch.weight)
+            weight = jnp.sum(batch.weight)
+            return after, total + loss.astype(jnp.float32) * weight, seen + weight
 
-        carry = ((member.params, member.state, member.optimizer), jnp.zeros((), jnp.float32))
-        inner, total = jax.lax.fori_loop(0, steps, step_body, carry)
+        zero = jnp.zeros((), jnp.float32)
+        carry = ((member.params, member.state, member.optimizer), zero, zero)
+        inner, total, seen = jax.lax.fori_loop(begin, end, step_body, carry)
         params, state, optimizer = inner
-        return Member(params, state, optimizer, total / count)
+        return Member(params, state, optimizer, jnp.where(seen > 0, total / seen, member.loss))
 
-    return jax.lax.fori_loop(0, epochs, epoch_body, member)
+    return jax.lax.fori_loop(span.start // steps, -(-span.stop // steps), epoch_body, member)
 
 
 def evaluate_member(
@@ -261,19 +296,18 @@ def init_chunks(task: Task, example: jax.ShapeDtypeStruct) -> Any:
 
 
 def train_chunks(task: Task, batch_size: int) -> Any:
-    """`(members, active[1], who, starts[K, C], epochs[K], hp, run_key, arrays) -> members`."""
+    """`(members, active[1], who, span[K], hp, run_key, arrays) -> members`."""
 
     def train(
-        members: Member, active: Any, who: Who, starts: Any, epochs: Any, hp: Any,
-        run_key: Any, arrays: Arrays,
-    ) -> Member:  # fmt: skip
-        def chunk(part: Member, who: Who, starts: Any, epochs: Any, hp: Any) -> Member:
-            one = lambda m, w, s, h: train_member(  # noqa: E731
-                task, batch_size, m, run_key, w, s, epochs, h, arrays
+        members: Member, active: Any, who: Who, span: Span, hp: Any, run_key: Any, arrays: Arrays
+    ) -> Member:
+        def chunk(part: Member, who: Who, span: Span, hp: Any) -> Member:
+            one = lambda m, w, h: train_member(  # noqa: E731
+                task, batch_size, m, run_key, w, span, h, arrays
             )
-            return jax.vmap(one)(part, who, starts, hp)
+            return jax.vmap(one)(part, who, hp)
 
-        return _over_chunks(chunk, active, members, who, starts, epochs, hp)
+        return _over_chunks(chunk, active, members, who, span, hp)
 
     return train
 

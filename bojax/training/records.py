@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bojax.errors import DataError, TaskError, TrialError
+from bojax.errors import DataError, TrialError
 from bojax.history import Job, Report, Status
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
@@ -29,7 +29,7 @@ class Event:
         name: the program, or the bucket.
         seconds: what it took; NaN for "compiling".
         members: members trained by the call.
-        epochs: sum over members.
+        epochs: sum over members, in passes over the largest fold's examples.
 
     Example:
         >>> from bojax.training import Event
@@ -41,7 +41,7 @@ class Event:
     name: str
     seconds: float = math.nan
     members: int = 0
-    epochs: int = 0
+    epochs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,6 @@ def reports_of(
     ]  # fmt: skip
 
 
-def whole_epochs(what: str, budget: float) -> int:
-    """A budget as an integer.
-
-    Raises:
-        TaskError: it is none.
-    """
-    if not math.isfinite(budget) or budget != int(budget) or budget < 0:
-        raise TaskError(
-            f"{what}: the budget is in whole epochs, got {budget!r}; choose the smallest budget "
-            "and the reduction factor so that every rung is whole."
-        )
-    return int(budget)
-
-
 def check_jobs(
     jobs: Sequence[Job], starts: Sequence[int], stops: Sequence[int], done: Mapping[int, int],
     max_budget: int,
@@ -110,7 +96,7 @@ def check_jobs(
         have = done.get(source, 0)
         if start != have:
             raise TrialError(
-                f"trial {source}: the job starts at {start} epochs, its state has {have}; "
+                f"trial {source}: the job starts at a budget of {start}, its state has {have}; "
                 "jobs resume, give start as the last budget reached."
             )
         if not start <= stop <= max_budget:

@@ -25,6 +25,9 @@ class TestScore(dict):
         optimism: metric -> validation minus test. A search picks the configuration that does
             best on the validation part, some of it by luck, so the validation score of the
             winner promises too much; empty where no validation score is known.
+        improvement: :class:`bojax.stats.Interval` of how much better the sweep's metric is than
+            with the user's default, trained as long; above 0 is better, and the resamples are
+            paired. None without a default.
 
     Example:
         >>> from bojax.stats import Interval
@@ -43,14 +46,29 @@ class TestScore(dict):
         values: Mapping[str, float],
         intervals: Mapping[str, Interval] | None = None,
         validation: Mapping[str, float] | None = None,
+        improvement: Interval | None = None,
     ) -> None:
         super().__init__(values)
+        self.improvement = improvement
         self.intervals = dict(intervals or {})
         self.optimism = {
             name: float(value) - self[name]
             for name, value in (validation or {}).items()
             if name in self
         }
+
+    @classmethod
+    def of(
+        cls, scores: Mapping[str, np.ndarray], validation: Mapping[str, float] | None = None,
+        improvement: np.ndarray | None = None,
+    ) -> TestScore:  # fmt: skip
+        """From the values of :func:`resampled`: `[1 + RESAMPLES]` of each metric."""
+        values = {name: float(each[0]) for name, each in scores.items()}
+        intervals = {name: interval_of(values[name], each[1:]) for name, each in scores.items()}
+        better = None
+        if improvement is not None:
+            better = interval_of(float(improvement[0]), improvement[1:])
+        return cls(values, intervals, validation, better)
 
     def __str__(self) -> str:
         told = []
@@ -61,6 +79,9 @@ class TestScore(dict):
             if name in self.optimism:
                 text += f", validation {value + self.optimism[name]:.4f}"
             told.append(text)
+        if self.improvement is not None:
+            mean, low, high = (getattr(self.improvement, at) for at in ("mean", "low", "high"))
+            told.append(f"better than the default by {mean:.4f} [{low:.4f}, {high:.4f}]")
         return "; ".join(told)
 
 

@@ -73,24 +73,27 @@ class Solo:
             example = data.transform(data._raw[:1], fold)[0]
             self.member = _init(task, run_key, self.number, self.hp, example)
 
-    def train(self, epochs: int) -> None:
-        """Train for more epochs."""
+    def train(self, epochs: int, *, steps: int = 0) -> None:
+        """Train for more epochs, and at last some steps of another."""
         with float32_scope():
             for _ in range(epochs):
-                self._epoch(np.int32(self.epoch))
+                self._epoch(np.int32(self.epoch), self.steps)
                 self.epoch += 1
+            if steps:
+                self._epoch(np.int32(self.epoch), steps)
 
-    def _epoch(self, epoch: np.int32) -> None:
+    def _epoch(self, epoch: np.int32, steps: int) -> None:
         order = _order(self._keys[0], epoch, self.arrays.train.shape[1], np.int32(self.examples))
-        carry, total = self.member[:3], 0.0
-        for s in range(self.steps):
+        carry, total, seen = self.member[:3], 0.0, 0.0
+        for s in range(steps):
             carry, loss, weight = _step(
                 self.task, self.batch_size, carry, self._keys[1], epoch, np.int32(s), self.fold,
                 order, self.hp, self.arrays,
             )  # fmt: skip
             total += float(loss) * float(weight)
+            seen += float(weight)
         params, state, optimizer = carry
-        self.member = pop.Member(params, state, optimizer, np.float32(total / self.examples))
+        self.member = pop.Member(params, state, optimizer, np.float32(total / seen))
 
     def evaluate(self) -> dict[str, float]:
         """Every metric on the validation part, and `train_loss`."""
@@ -110,8 +113,9 @@ def _step(
     task: Task, batch_size: int, carry: tuple, step_key: Any, epoch: Any, s: Any, fold: Any,
     order: Any, hp: Hyperparameters, arrays: pop.Arrays,
 ) -> tuple:  # fmt: skip
-    batch = pop.batch_at(arrays, fold, order, s, batch_size)
-    steps = pop.steps_per_epoch(arrays.count[fold], batch_size)
+    count = arrays.count[fold]
+    batch = pop.batch_at(arrays, fold, order, s, batch_size, count)
+    steps = pop.steps_per_epoch(count, batch_size)
     step = epoch * steps + s
     key = jax.random.fold_in(step_key, step)
     carry, loss = pop.train_step(task, carry, batch, hp.at(step), key)

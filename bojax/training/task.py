@@ -47,6 +47,8 @@ class Task:
         batch_size: an int, or the parameter that holds it (then static).
         step: `(carry, batch, hp, key) -> (carry, loss)` with carry = (params, state,
             optimizer state), for a training loop of its own; None for the usual one.
+        augment: `(x[B, ...], key) -> x[B, ...]` or `(x, key, hp) -> x`, applied to every batch
+            trained on and to none that is judged; None for none.
 
     Example:
         >>> import bojax
@@ -73,11 +75,14 @@ class Task:
     padded: tuple[str, ...] = ()
     batch_size: int | str = 32
     step: Callable | None = None
+    augment: Callable | None = None
 
     def __post_init__(self) -> None:
         for name in ("init", "loss", "predict", "optimizer"):
             if not callable(getattr(self, name)):
                 raise TaskError(f"Task: {name} must be callable, got {getattr(self, name)!r}.")
+        if self.augment is not None and not callable(self.augment):
+            raise TaskError(f"Task: augment must be callable, got {self.augment!r}.")
         metrics = self.metrics.items() if isinstance(self.metrics, Mapping) else self.metrics
         object.__setattr__(self, "metrics", tuple(metrics))
         static = tuple(_names("static", self.static))
@@ -102,6 +107,7 @@ class Task:
         static: Sequence[str] = (),
         padded: Sequence[str] = (),
         batch_size: int | str = "batch_size",
+        augment: Callable | None = None,
     ) -> Task:
         """A task from a Flax Linen module.
 
@@ -115,7 +121,7 @@ class Task:
             optimizer: `hp -> optax.GradientTransformation`.
             metrics: names ("accuracy", "error", "rmse", "mae", ...), or a mapping of name
                 -> :class:`Metric` or callable `(outputs, y) -> [B]`.
-            static, padded, batch_size: see :class:`Task`.
+            static, padded, batch_size, augment: see :class:`Task`.
 
         Raises:
             TaskError: unknown loss or metric, something that is not callable.
@@ -135,7 +141,7 @@ class Task:
 
         return cls._adapted(
             (LinenInit, LinenLoss, LinenPredict), build, loss, optimizer, metrics,
-            static=static, padded=padded, batch_size=batch_size,
+            static=static, padded=padded, batch_size=batch_size, augment=augment,
         )  # fmt: skip
 
     @classmethod
@@ -149,6 +155,7 @@ class Task:
         static: Sequence[str] = (),
         padded: Sequence[str] = (),
         batch_size: int | str = "batch_size",
+        augment: Callable | None = None,
     ) -> Task:
         """A task from a Flax NNX module: `build(hp, rngs) -> flax.nnx.Module`.
 
@@ -169,7 +176,7 @@ class Task:
 
         return cls._adapted(
             (NnxInit, NnxLoss, NnxPredict), build, loss, optimizer, metrics,
-            static=static, padded=padded, batch_size=batch_size,
+            static=static, padded=padded, batch_size=batch_size, augment=augment,
         )  # fmt: skip
 
     @classmethod

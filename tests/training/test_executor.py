@@ -297,8 +297,8 @@ def test_the_validation_score_beside_the_tests_is_optimism(small):
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (Job(0, 0, 2), "trial 0: the job starts at 0 epochs, its state has 1"),
-        (Job(5, 1, 2), "trial 5: the job starts at 1 epochs, its state has 0"),
+        (Job(0, 0, 2), "trial 0: the job starts at a budget of 0, its state has 1"),
+        (Job(5, 1, 2), "trial 5: the job starts at a budget of 1, its state has 0"),
         (Job(0, 1, 10), "stop=10 must lie between start=1 and max_budget=9"),
         (Job(6, 0, 1), "trial 6: no configuration given"),
         (Job(0, 1, 2.5), "trial 0: stop: the budget is in whole epochs, got 2.5"),

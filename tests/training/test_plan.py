@@ -105,14 +105,14 @@ def test_large_integers_are_refused_unless_static():
 
 
 @given(
-    st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(8, 9)), min_size=1, max_size=60),
     st.integers(1, 5), st.integers(1, 3), st.integers(1, 4),
 )  # fmt: skip
-def test_layouts_hold_every_job_once_in_chunks_of_one_length(epochs, chunk, chunks, devices):
-    epochs = np.array(epochs)
-    layouts = pack(epochs, chunk=chunk, chunks=chunks, devices=devices)
+def test_layouts_hold_every_job_once_in_chunks_of_one_span(spans, chunk, chunks, devices):
+    spans = np.array([(start, start + more, limit) for start, more, limit in spans])
+    layouts = pack(spans, chunk=chunk, chunks=chunks, devices=devices)
     placed = np.concatenate([layout.jobs[layout.jobs >= 0] for layout in layouts])
-    assert sorted(placed.tolist()) == list(range(len(epochs)))
+    assert sorted(placed.tolist()) == list(range(len(spans)))
     for layout in layouts:
         assert layout.jobs.shape == (devices * chunks, chunk)
         used = (layout.jobs >= 0).any(1).reshape(devices, chunks)
@@ -120,9 +120,9 @@ def test_layouts_hold_every_job_once_in_chunks_of_one_length(epochs, chunk, chun
         for count, row in zip(layout.active, used, strict=True):
             assert row[:count].all()  # active chunks come first
         assert layout.active.max() - layout.active.min() <= 1  # devices share the work
-        for jobs, filled, planned in zip(layout.jobs, layout.filled, layout.epochs, strict=True):
+        for jobs, filled, planned in zip(layout.jobs, layout.filled, layout.spans, strict=True):
             mine = jobs[jobs >= 0]
-            assert (epochs[mine] == planned).all()
+            assert (spans[mine] == planned).all()
             assert (filled >= 0).all() and (not len(mine) or np.isin(filled, mine).all())
 
 

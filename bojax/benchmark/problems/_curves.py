@@ -27,7 +27,8 @@ from bojax.history import Job, Report, Status
 from bojax.loop import Problem
 from bojax.space import Categorical, Ordinal, Space
 from bojax.space import table as tables
-from bojax.training.records import check_jobs, whole_epochs
+from bojax.training.budgets import Budget
+from bojax.training.records import check_jobs
 
 DATA = Path(__file__).parent
 RECORDED = ("digits_mlp", "diabetes_mlp")  # a file each in DATA
@@ -332,7 +333,7 @@ class Replay:
         """
         jobs = list(jobs)
         starts, stops = (
-            [whole_epochs(f"trial {job.trial}: {at}", getattr(job, at)) for job in jobs]
+            [Budget().whole(f"trial {job.trial}: {at}", getattr(job, at)) for job in jobs]
             for at in ("start", "stop")
         )
         check_jobs(jobs, starts, stops, self._done, self.max_budget)

@@ -27,7 +27,7 @@ METHODS = {
     "hyperoptax": ("hyperoptax", {}, None),
     "botorch": ("botorch", {}, None),
     "ax": ("ax", {}, None),
-    "hebo": ("hebo", {}, 1),
+    "hebo": ("hebo", {}, 2),
 }
 
 

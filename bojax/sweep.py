@@ -37,11 +37,6 @@ from bojax.training import (
 )
 
 DEFAULT_RUN = "main"
-# (least members of the largest rung, members a device trains at once). A chunk trains whole:
-# rungs of few members, spread over buckets, waste what a large chunk leaves idle (a halving
-# sweep in brackets of 9 took 13.5 s of training in chunks of 8, 7.2 of 4, 4.5 of 2), while
-# full populations are as fast in chunks of 4 to 16.
-CHUNKS = ((64, 8), (32, 4), (0, 2))
 
 
 class Sweep:
@@ -69,6 +64,8 @@ class Sweep:
         seed: fixes every suggestion and every training step.
         seeds: how often each configuration is trained; its score is the mean, as over the folds
             of `bojax.CrossValidation`.
+        chunk: members a device trains at once; None for a table's choice, which
+            :meth:`check` prints.
         callbacks: called with every :class:`bojax.coordinate.Event`.
 
     Raises:
@@ -111,6 +108,7 @@ class Sweep:
         run: str = DEFAULT_RUN,
         seed: int = 0,
         seeds: int = 1,
+        chunk: int | None = None,
         callbacks: Sequence[Callable[[Event], None]] = (),
     ) -> None:
         if not isinstance(space, Space):
@@ -128,7 +126,8 @@ class Sweep:
         self.default = None if default is None else dict(default)
         if self.default is not None:
             space.encode(self.default)  # raises, naming the parameter
-        self.seeds, self.store, self.callbacks = seeds, store, tuple(callbacks)
+        self.seeds, self.chunk, self.store = seeds, chunk, store
+        self.callbacks = tuple(callbacks)
         self._scheduler(1)  # raises, naming the setting
 
     # ------------------------------------------------------------------ before a run
@@ -332,7 +331,8 @@ class Sweep:
             max_budget=self.max_budget,
             unit=self.budget.unit,
             passes=self.budget.passes,
-            chunk=next(chunk for least, chunk in CHUNKS if largest >= least),
+            chunk=self.chunk,
+            members=largest,
             on_event=on_event,
         )
 
@@ -511,7 +511,7 @@ class Result:
         test = self.executor.data.test
         default = None
         if self.trials[0].source == "default" and not test.touched:
-            default = self._executor_of(self.executor.data, chunk=self.executor.chunk)
+            default = self._executor_of(self.executor.data, members=self.executor.members)
             default.run([Job(0, 0, last.budget)], {0: self.trials[0].config})
         test.on_touch = self._touch
         x, y = self.executor.take_test(best.id)
@@ -565,13 +565,13 @@ class Result:
         budget = trials[0].fidelity
         budget = self.executor.max_budget if budget is None else budget
         executor = self._executor_of(
-            self.executor.data.whole(), seeds=seeds, chunk=min(len(trials), self.executor.chunk)
+            self.executor.data.whole(), seeds=seeds, members=len(trials) * seeds
         )
         configs = {trial.id: dict(trial.config) for trial in trials}
         executor.run([Job(number, 0, budget) for number in configs], configs)
         return Model(executor, tuple(configs), tuple(configs.values()), self._touch)
 
-    def _executor_of(self, data: ArrayData, *, chunk: int, seeds: int | None = None) -> Any:
+    def _executor_of(self, data: ArrayData, *, members: int, seeds: int | None = None) -> Any:
         """Another executor like this result's, for other data or seeds."""
         old = self.executor
         return LocalExecutor(
@@ -583,7 +583,8 @@ class Result:
             max_budget=old.max_budget,
             unit=old.budget.unit,
             passes=old.budget.passes,
-            chunk=chunk,
+            chunk=old.chunk,
+            members=members,
         )
 
     def _best(self, what: str) -> Trial:

@@ -5,6 +5,7 @@ Members are sharded over the devices and never talk to each other; data is repli
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ _NEEDS_A_VALUE = (
     jax.errors.TracerIntegerConversionError,
 )
 _MEMBERS, _ALL = PartitionSpec("members"), PartitionSpec()
+# One compilation at a time, whichever thread asks: two at once take as long as one after the
+# other, and the second may find that the first was what it wanted.
+_COMPILING = threading.RLock()
 
 
 class Devices:
@@ -76,7 +80,6 @@ class Programs:
         structure: the bucket's static values and ceilings.
         data: abstract arrays of the data on the device.
         devices: a :class:`Devices`.
-        chunk, chunks: C and K.
         batch_size: examples a step.
         compiled: called with `(kind, name)` before and `(kind, name, program)` after a
             compilation, or when a program compiled elsewhere is taken over.
@@ -84,20 +87,36 @@ class Programs:
 
     def __init__(
         self, task: Task, schema_key: tuple, structure: Structure, data: pop.Arrays,
-        devices: Devices, *, chunk: int, chunks: int, batch_size: int, compiled: Callable,
+        devices: Devices, *, batch_size: int, compiled: Callable,
     ) -> None:  # fmt: skip
         self.task, self.structure, self.data, self.devices = task, structure, data, devices
-        self.chunk, self.chunks, self.batch_size = chunk, chunks, batch_size
+        self.chunk, self.chunks, self.batch_size = 1, 1, batch_size
         self._schema_key, self._compiled = schema_key, compiled
         self._known: dict[str, Program] = {}
         dtype = data.x.dtype if data.shift is None else np.float32
         self.example = jax.ShapeDtypeStruct(data.x.shape[1:], dtype)
 
+    def resize(self, chunk: int, chunks: int) -> None:
+        """Calls of K chunks of C members from now on; what was compiled for others is let go."""
+        self.chunk, self.chunks = chunk, chunks
+        self._known.clear()
+
     # ------------------------------------------------------------------ the programs
 
     def init(self, layout: Layout, numbers: Any, hp: Any, run_key: Any) -> Any:
         """Fresh members, in the layout's slots."""
-        program = self._program(
+        program = self._init_program()
+        return program(self.devices.put(layout.active), numbers, hp, run_key)
+
+    def compile(self, *, init: bool) -> None:
+        """Have the programs of a rung compiled; `init` for one with fresh members."""
+        if init:
+            self._init_program()
+        self._train_program()
+        self._eval_program()
+
+    def _init_program(self) -> Program:
+        return self._program(
             "init",
             lambda: self.devices.over_members(
                 pop.init_chunks(self.task, self.example), (_MEMBERS, _MEMBERS, _MEMBERS, _ALL)
@@ -106,15 +125,19 @@ class Programs:
             shapes=(self.example.shape, str(self.example.dtype)),
             options=INIT_OPTIONS,
         )
-        return program(self.devices.put(layout.active), numbers, hp, run_key)
 
     def train(
         self, members: Any, layout: Layout, who: pop.Who, hp: Any, run_key: Any,
         arrays: pop.Arrays,
     ) -> Any:  # fmt: skip
         """The members after their steps; `members` is donated."""
+        put = self.devices.put
+        span = pop.Span(*map(put, layout.spans.T))
+        return self._train_program()(members, put(layout.active), who, span, hp, run_key, arrays)
+
+    def _train_program(self) -> Program:
         slots = self._slots
-        program = self._program(
+        return self._program(
             "train",
             lambda: self.devices.over_members(
                 pop.train_chunks(self.task, self.batch_size),
@@ -128,15 +151,16 @@ class Programs:
             ),
             shapes=(*_shapes(self.data), self.batch_size),
         )  # fmt: skip
-        put = self.devices.put
-        span = pop.Span(*map(put, layout.spans.T))
-        return program(members, put(layout.active), who, span, hp, run_key, arrays)
 
     def evaluate(
         self, members: Any, layout: Layout, folds: Any, hp: Any, arrays: pop.Arrays
     ) -> Any:
         """Metrics: name -> float32 `[D * K, C]`."""
-        program = self._program(
+        program = self._eval_program()
+        return program(members, self.devices.put(layout.active), folds, hp, arrays)
+
+    def _eval_program(self) -> Program:
+        return self._program(
             "eval",
             lambda: self.devices.over_members(
                 pop.evaluate_chunks(self.task), (*[_MEMBERS] * 4, _ALL)
@@ -146,7 +170,6 @@ class Programs:
             ),
             shapes=_shapes(self.data),
         )  # fmt: skip
-        return program(members, self.devices.put(layout.active), folds, hp, arrays)
 
     def predict(self, count: int) -> Callable:
         """`(member, hp, x[count, ...]) -> outputs` for one member."""
@@ -189,6 +212,13 @@ class Programs:
             if shape.shape != ():
                 raise TaskError(f"{name}: expected a scalar for a batch, got shape {shape.shape}.")
         return outputs
+
+    def largest(self) -> int:
+        """Bytes of the largest intermediate of one member's prediction of a training batch."""
+        member, hp = self.member_shapes(), self._scalars(self.structure)
+        x = jax.ShapeDtypeStruct((self.batch_size, *self.example.shape), self.example.dtype)
+        predict = lambda m, h, x: self.task.predict(m.params, m.state, x, h)  # noqa: E731
+        return _largest(jax.make_jaxpr(predict)(member, hp, x).jaxpr)
 
     def _traced_member(self, **known: Any) -> tuple[Any, Any, dict]:
         """Loss, outputs and metrics of one step, abstractly, with some values `known`."""
@@ -289,6 +319,15 @@ class Programs:
         options: dict | None = None,
     ) -> Program:  # fmt: skip
         slot = f"{kind}{shapes}" if kind == "predict" else kind
+        if slot in self._known:
+            return self._known[slot]
+        with _COMPILING:
+            return self._found_or_compiled(slot, kind, make, arguments, shapes, options)
+
+    def _found_or_compiled(
+        self, slot: str, kind: str, make: Callable, arguments: Callable, shapes: tuple,
+        options: dict | None,
+    ) -> Program:  # fmt: skip
         if slot not in self._known:
             key = (
                 kind, self.task, self._schema_key, shapes, self.devices.devices,
@@ -306,6 +345,18 @@ class Programs:
                 self._compiled(kind, program.name, program, new=False)
             self._known[slot] = program
         return self._known[slot]
+
+
+def _largest(jaxpr: Any) -> int:
+    """Bytes of the largest array that a trace makes, in its loops too."""
+    most = 0
+    for equation in jaxpr.eqns:
+        for inner in jax.tree.leaves(list(equation.params.values())):
+            closed = getattr(inner, "jaxpr", inner)
+            most = max(most, _largest(closed) if hasattr(closed, "eqns") else 0)
+        sizes = (v.aval for v in equation.outvars if hasattr(v.aval, "size"))
+        most = max([most, *(int(a.size) * getattr(a.dtype, "itemsize", 4) for a in sizes)])
+    return most
 
 
 def _shapes(tree: Any) -> tuple:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +20,7 @@ from bojax.training.budgets import Budget
 from bojax.training.data import ArrayData
 from bojax.training.devices import Devices, Programs
 from bojax.training.hyper import Hyperparameters, Schema, Structure
-from bojax.training.plan import (
-    ACCELERATOR_CHUNK,
-    CPU_CHUNK,
-    SLOTS,
-    Layout,
-    Plan,
-    chunks_for,
-    pack,
-)
+from bojax.training.plan import SLOTS, Layout, Plan, chunk_for, chunks_for, pack
 from bojax.training.program import Program, float32_scope
 from bojax.training.records import (
     Columns,
@@ -72,7 +65,9 @@ class LocalExecutor:
         unit: what budgets count: "epochs", "steps", "examples", or "percent" of the training
             examples (:mod:`bojax.training.budgets`).
         passes: with "percent", epochs that all of them are trained for.
-        chunk: members a device trains at once; None for a measured default.
+        chunk: members a device trains at once; None for what the table in
+            `bojax.training.plan` says for the platform and the model.
+        members: of the largest rung, folds and seeds counted, for that table; None for many.
         slots: members one call holds; more are trained in several calls.
         devices: JAX devices; None for all of the default backend. On a CPU, one a core:
             `bojax.configure(cpu_devices="cores")`.
@@ -118,6 +113,7 @@ class LocalExecutor:
         unit: str = "epochs",
         passes: int = 1,
         chunk: int | None = None,
+        members: int | None = None,
         slots: int = SLOTS,
         devices: Sequence[Any] | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -137,9 +133,7 @@ class LocalExecutor:
         self._on_event = on_event or (lambda event: None)
         self._schema = Schema.of(space, static=task.static, padded=task.padded)
         self._devices = Devices(devices)
-        on_cpu = self._devices.devices[0].platform == "cpu"
-        self.chunk = chunk or (CPU_CHUNK if on_cpu else ACCELERATOR_CHUNK)
-        self.chunks = chunks_for(len(self._devices), self.chunk, slots)
+        self.chunk, self.members, self.slots = chunk, members, slots
         self._buckets: dict[Structure, _Bucket] = {}
         self._home: dict[int, Structure] = {}  # trial -> its bucket
         self._done: dict[int, int] = {}  # trial -> budget trained
@@ -189,7 +183,7 @@ class LocalExecutor:
             self._check_homes(jobs, groups)
             self._clone(jobs, groups)
             reports: list[Report | None] = [None] * len(jobs)
-            for structure, members in groups.items():
+            for structure, members in self._compiled_ahead(jobs, groups):
                 index = np.array(members)
                 batch = self._columns(
                     structure, [jobs[i].trial for i in members], [listed[i] for i in members],
@@ -201,6 +195,32 @@ class LocalExecutor:
         for job, config, stop in zip(jobs, listed, stops.tolist(), strict=True):
             self._done[job.trial], self._configs[job.trial] = stop, config
         return reports  # type: ignore[return-value]
+
+    def _compiled_ahead(
+        self, jobs: list[Job], groups: Mapping[Structure, list[int]]
+    ) -> Iterator[tuple[Structure, list[int]]]:
+        """The groups one after the other; while one trains, a thread compiles the next ones."""
+
+        def prepare(structure: Structure, members: list[int]) -> None:
+            bank = self._buckets[structure].bank
+            new = any(self._numbers(jobs[i].trial)[0] not in bank for i in members)
+            with float32_scope():  # a thread does not inherit it
+                self._buckets[structure].programs.compile(init=new)
+
+        (first, members), *others = groups.items()
+        prepare(first, members)
+        if not others:
+            yield first, members
+            return
+        with ThreadPoolExecutor(1, "bojax-compile") as pool:
+            waiting = {group[0]: pool.submit(prepare, *group) for group in others}
+            try:
+                yield first, members
+                for structure, members in others:
+                    waiting[structure].result()
+                    yield structure, members
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
 
     def _columns(
         self, structure: Structure, trials: Sequence[int], configs: Sequence[Mapping],
@@ -241,14 +261,19 @@ class LocalExecutor:
             batch.starts, batch.stops, examples=int(self._train_sizes.max()),
             batch_size=bucket.batch_size,
         )  # fmt: skip
-        layouts = pack(
-            np.column_stack(span), chunk=self.chunk, chunks=self.chunks, devices=len(self._devices)
-        )
-        for layout in layouts:
-            index, metrics, took = self._call(bucket, layout, batch, span.stop - span.start)
+        left = np.arange(count)
+        while len(left):
+            layout = self._pack(bucket, np.column_stack(span), left)
+            try:
+                called = self._call(bucket, layout, batch, span.stop - span.start)
+            except jax.errors.JaxRuntimeError as error:
+                self._halve(bucket, error)
+                continue
+            index, metrics, took = called
             for name, values in metrics.items():
                 table.setdefault(name, np.full(count, np.nan))[index] = values
             seconds[index] = took
+            left = np.setdiff1d(left, index)
         seen = [self._steps(bucket, at, batch.who.fold)[1] for at in (batch.starts, batch.stops)]
         examples = seen[1] - seen[0]
         mean = lambda values: values.reshape(-1, self.replicas).mean(axis=1)  # noqa: E731
@@ -258,6 +283,35 @@ class LocalExecutor:
             trials, batch.stops[:: self.replicas], {n: mean(v) for n, v in table.items()},
             total(seconds), total(examples),
         )  # fmt: skip
+
+    def _pack(self, bucket: _Bucket, spans: np.ndarray, left: np.ndarray) -> Layout:
+        """The first call's layout of the members that are left."""
+        shape = bucket.programs
+        layout = pack(
+            spans[left], chunk=shape.chunk, chunks=shape.chunks, devices=len(self._devices)
+        )[0]
+        jobs = np.where(layout.jobs >= 0, left[layout.jobs], -1)
+        return layout._replace(jobs=jobs, filled=left[layout.filled])
+
+    def _halve(self, bucket: _Bucket, error: Exception) -> None:
+        """Smaller calls from now on, if it was memory that ran out; members lose nothing.
+
+        Raises:
+            TaskError: calls cannot be smaller. Any other error as it is.
+        """
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise error
+        programs = bucket.programs
+        if programs.chunks > 1:
+            programs.resize(programs.chunk, programs.chunks // 2)
+        elif programs.chunk > 1:
+            programs.resize(programs.chunk // 2, 1)
+        else:
+            raise TaskError(
+                f"bucket {bucket.name}: out of memory with one member at a time; use a smaller "
+                "batch size or model, or fewer examples in the data."
+            ) from error
+        self._on_event(Event("halved", bucket.name, members=programs.chunk * programs.chunks))
 
     def _call(
         self, bucket: _Bucket, layout: Layout, batch: Columns, steps: np.ndarray
@@ -316,10 +370,12 @@ class LocalExecutor:
                 raise TaskError(f"batch size: expected a positive integer, got {size!r}.")
             programs = Programs(
                 self.task, self._schema.key, structure, _shapes(self._arrays), self._devices,
-                chunk=self.chunk, chunks=self.chunks, batch_size=int(size),
-                compiled=self._note,
+                batch_size=int(size), compiled=self._note,
             )  # fmt: skip
             check_outputs(self.task, self.data, programs.check())
+            platform = self._devices.devices[0].platform
+            chunk = self.chunk or chunk_for(platform, self.members, programs.largest())
+            programs.resize(chunk, chunks_for(len(self._devices), chunk, self.slots))
             fixed = {**structure.static, **structure.ceiling}
             name = ", ".join(f"{n}={v}" for n, v in fixed.items()) or "all"
             none = np.zeros(0, np.int32)
@@ -418,11 +474,15 @@ class LocalExecutor:
             numbers = [number for trial in members for number in self._numbers(trial)]
             for name, leaf in zip(bank.names, bank.read(numbers), strict=True):
                 arrays[f"{b}/{name}"] = leaf
-            listed.append({"trials": members, "epochs": [self._done[t] for t in members]})
+            programs = self._buckets[structure].programs
+            listed.append({
+                "trials": members, "epochs": [self._done[t] for t in members],
+                "calls": [programs.chunks, programs.chunk],
+            })  # fmt: skip
         meta = {
             "format": _FORMAT, "seed": self.seed, "max_budget": self.max_budget,
             "replicas": self.replicas, "unit": self.budget.unit, "passes": self.budget.passes,
-            "chunk": self.chunk, "devices": len(self._devices),
+            "devices": len(self._devices),
             "buckets": listed,
         }  # fmt: skip
         return arrays, meta
@@ -452,6 +512,14 @@ class LocalExecutor:
             structure = self._schema.structures(listed[:1])[0]
             with float32_scope():
                 bank = self._bucket(structure).bank
+            chunks, chunk = entry.get("calls", (0, 0))
+            programs = self._buckets[structure].programs
+            if (
+                self.chunk is None
+                and chunk
+                and (chunks, chunk) != (programs.chunks, programs.chunk)
+            ):
+                programs.resize(chunk, chunks)  # as it was, halved or not: the same to the bit
             numbers = [number for trial in trials for number in self._numbers(trial)]
             leaves = [np.asarray(arrays[f"{b}/{name}"]) for name in bank.names]
             for name, leaf, (shape, dtype) in zip(bank.names, leaves, bank.shapes, strict=True):
@@ -600,9 +668,14 @@ class LocalExecutor:
                 shapes = self._bucket(structure).bank.shapes
             return sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes)
 
+        def shape(structure: Structure) -> tuple[int, int]:
+            with float32_scope():
+                programs = self._bucket(structure).programs
+            return programs.chunks, programs.chunk
+
         return Plan.of(
-            self.task, self.space, configs, devices=len(self._devices), chunk=self.chunk,
-            slots=self.chunk * self.chunks * len(self._devices), member_bytes=member_bytes,
+            self.task, self.space, configs, devices=len(self._devices), slots=self.slots,
+            member_bytes=member_bytes, shape=shape,
         )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ class Hyperparameters:
         space: Any,
         *,
         static: Sequence[str] = (),
-        padded: Sequence[str] = (),
+        padded: Sequence = (),
         steps: int = 1,
     ) -> Hyperparameters:
         """One configuration outside a sweep, as its program would see it.
@@ -239,8 +239,16 @@ class Column:
     name: str
     kind: str
     default: Any  # what it carries where it is inactive
-    padded: bool = False
+    ceilings: tuple[int, ...] | None = None  # () for powers of two, None for the largest value
     high: int = 0  # largest value of a traced integer
+
+    def ceiling(self, value: int) -> int:
+        """What a value is padded to."""
+        if self.ceilings is None:
+            return self.high
+        above = (ceiling for ceiling in self.ceilings if ceiling >= value)
+        return min(next(above, self.high) if self.ceilings else power_of_two(value), self.high)
+
     choices: tuple = ()
 
 
@@ -251,21 +259,27 @@ class Schema:
     parameters: tuple[Column, ...]
 
     @classmethod
-    def of(cls, space: Any, *, static: Sequence[str], padded: Sequence[str]) -> Schema:
+    def of(cls, space: Any, *, static: Sequence[str], padded: Sequence) -> Schema:
         """Read a space.
+
+        Args:
+            space: of the configurations.
+            static: names.
+            padded: names, or (name, ceilings) pairs as a :class:`Task` keeps them.
 
         Raises:
             TaskError: a static or padded name that is no parameter or cannot be one.
         """
         names = [name for name in space.names if name != space.fidelity]
-        for kind, listed in (("static", static), ("padded", padded)):
+        ceilings = {n: () for n in padded if isinstance(n, str)} or dict(padded)
+        for kind, listed in (("static", static), ("padded", ceilings)):
             for name in listed:
                 if name not in names:
                     raise TaskError(
                         f"{kind}={name!r}: no such parameter; the space has {names}. "
                         "Add it to the space or drop it from the task."
                     )
-        return cls(tuple(_column(n, space.parameters[n], static, padded) for n in names))
+        return cls(tuple(_column(n, space.parameters[n], static, ceilings) for n in names))
 
     @property
     def key(self) -> tuple:
@@ -302,9 +316,7 @@ class Schema:
                 if column.kind == "static":
                     static[column.name] = value
                 elif column.high:
-                    ceiling[column.name] = (
-                        min(power_of_two(value), column.high) if column.padded else column.high
-                    )
+                    ceiling[column.name] = column.ceiling(value)
             key = (tuple(map(choice_key, static.values())), tuple(ceiling.values()))
             if key not in known:
                 choices = {c.name: c.choices for c in self.parameters if c.choices}
@@ -327,7 +339,7 @@ def power_of_two(value: int) -> int:
     return 1 << max(int(value) - 1, 0).bit_length()
 
 
-def _column(name: str, parameter: Parameter, static: Sequence, padded: Sequence) -> Column:
+def _column(name: str, parameter: Parameter, static: Sequence, padded: Mapping) -> Column:
     choices: tuple = ()
     default: Any
     if isinstance(parameter, (Float, Int)):
@@ -352,7 +364,7 @@ def _column(name: str, parameter: Parameter, static: Sequence, padded: Sequence)
             f"{name}: traced integers are int32, got a range up to {high}; "
             "scale it down, or declare it static."
         )
-    return Column(name, kind, default, name in padded, max(high, 0), choices)
+    return Column(name, kind, default, padded.get(name), max(high, 0), choices)
 
 
 def _kind(parameter: Parameter, choices: tuple) -> tuple[str, int]:

@@ -24,8 +24,9 @@ class Event:
     """Something happened in an executor.
 
     Attributes:
-        kind: "compiling" (about to), "compiled", "reused" (compiled before in this process)
-            or "trained" (one call: some members, some epochs).
+        kind: "compiling" (about to), "compiled", "reused" (compiled before in this process),
+            "trained" (one call: some members, some epochs) or "halved" (memory ran out; calls
+            hold `members` a device from now on).
         name: the program, or the bucket.
         seconds: what it took; NaN for "compiling".
         members: members trained by the call.

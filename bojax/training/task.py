@@ -42,8 +42,9 @@ class Task:
         static: parameters that are Python values in `hp`; each distinct value compiles
             its own programs.
         padded: integer parameters whose `hp.ceiling` is the next power of two (never above
-            the space's high); members of one ceiling share their programs. Integers that
-            are not listed have the space's high as their ceiling.
+            the space's high); members of one ceiling share their programs. A mapping of name
+            -> ceilings sets them: `{"width": [64, 256]}` is two programs, an empty list powers
+            of two. Integers that are not listed have the space's high as their ceiling.
         batch_size: an int, or the parameter that holds it (then static).
         step: `(carry, batch, hp, key) -> (carry, loss)` with carry = (params, state,
             optimizer state), for a training loop of its own; None for the usual one.
@@ -72,7 +73,7 @@ class Task:
     optimizer: Callable
     metrics: tuple[tuple[str, Metric], ...] = ()
     static: tuple[str, ...] = ()
-    padded: tuple[str, ...] = ()
+    padded: Any = ()
     batch_size: int | str = 32
     step: Callable | None = None
     augment: Callable | None = None
@@ -94,7 +95,7 @@ class Task:
                 f"Task: batch_size must be a positive integer or a parameter's name, got {size!r}."
             )
         object.__setattr__(self, "static", static)
-        object.__setattr__(self, "padded", tuple(_names("padded", self.padded)))
+        object.__setattr__(self, "padded", _ceilings(self.padded))
 
     @classmethod
     def linen(
@@ -105,7 +106,7 @@ class Task:
         optimizer: Callable,
         metrics: Sequence | Mapping = ("accuracy",),
         static: Sequence[str] = (),
-        padded: Sequence[str] = (),
+        padded: Sequence[str] | Mapping[str, Sequence[int]] = (),
         batch_size: int | str = "batch_size",
         augment: Callable | None = None,
     ) -> Task:
@@ -153,7 +154,7 @@ class Task:
         optimizer: Callable,
         metrics: Sequence | Mapping = ("accuracy",),
         static: Sequence[str] = (),
-        padded: Sequence[str] = (),
+        padded: Sequence[str] | Mapping[str, Sequence[int]] = (),
         batch_size: int | str = "batch_size",
         augment: Callable | None = None,
     ) -> Task:
@@ -193,6 +194,24 @@ class Task:
             metrics=tuple({"loss": mean_of(example), **metrics_named(metrics)}.items()),
             **settings,
         )
+
+
+def _ceilings(padded: Any) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """(name, ceilings in order) pairs, () for powers of two: hashable, as a task must be.
+
+    Raises:
+        TaskError: no names, or ceilings that are no positive integers.
+    """
+    if isinstance(padded, tuple) and all(isinstance(pair, tuple) for pair in padded):
+        padded = dict(padded)
+    if not isinstance(padded, Mapping):
+        return tuple((name, ()) for name in _names("padded", padded))
+    for name, ceilings in padded.items():
+        if not all(isinstance(c, int) and not isinstance(c, bool) and c > 0 for c in ceilings):
+            raise TaskError(
+                f"padded[{name!r}]: ceilings are positive integers, got {list(ceilings)!r}."
+            )
+    return tuple((name, tuple(sorted(ceilings))) for name, ceilings in padded.items())
 
 
 def _names(what: str, names: Any) -> Sequence[str]:

@@ -24,7 +24,7 @@ LABELS = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat",
     "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
-_SAMPLE = Path(__file__).parent / "samples"
+_SAMPLE = Path(__file__).parent / "fashion-mnist"
 _PREFIXES = {"train": "train", "test": "t10k"}
 _BYTES = 0x08  # idx's code of unsigned bytes, the only type these files have
 _SIDE = 28

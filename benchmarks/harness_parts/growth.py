@@ -49,6 +49,16 @@ class Peak:
         self.bytes = max(self.bytes, resident())
 
 
+def rows_kept(members, slots):
+    """Most rows the kept states take: they double by copying, a call's members at a time."""
+    held = most = 0
+    for begin in range(0, members, slots):
+        needed = min(begin + slots, members)
+        if needed > held:
+            held, most = max(needed, 2 * held), max(needed, 2 * held) + held
+    return most
+
+
 def alone(members):
     """One size in this process: seconds, bytes measured and predicted."""
     executor = LocalExecutor(TASK, bojax.Space(LR), digits(), max_budget=EPOCHS)
@@ -71,8 +81,10 @@ def alone(members):
         "compile_seconds": executor.compile_seconds,
         "measured": peak.bytes - before,
         "Plan.memory": plan.memory(bucket),
-        # One call's temporaries and states, and the states of all that are kept.
-        "programs and states": temporary + (plan.slots + members) * bucket.member_bytes,
+        # A call's temporaries, its states twice (on the device, on the way to those kept), and
+        # the states that are kept.
+        "programs and states": temporary
+        + (2 * plan.slots + rows_kept(members, plan.slots)) * bucket.member_bytes,
     }
 
 
@@ -81,8 +93,9 @@ def measure(rounds, tiny, folder):
 
     Programs are compiled by a first member, which is forgotten; then the largest growth of the
     resident memory while P members are trained, beside two predictions: what `plan` prints for a
-    bucket (`Plan.memory`), and temporaries of the largest program, states of one call and states
-    of all members. The floor in seconds is a line through the origin, exponent 1.
+    bucket (`Plan.memory`), and the sum of what is known: temporaries of the largest program,
+    states of one call, and states kept of all members while the arrays that hold them double.
+    The floor in seconds is a line through the origin, exponent 1.
     """
     rows = []
     for round_ in range(rounds):

@@ -134,8 +134,10 @@ def _host(rows: Rows) -> Iterator[Figure]:
     each = {what: [_of(row, "seconds") for row in _named(rows, what)] for what in _whats(rows)}
     members = digits(_of(_named(rows, "rung")[0], "value"))
     yield _most("host", f"a rung of {members}, ms", [1e3 * s for s in each["rung"]], 20)
-    for what in ("rung, its suggestions", "a page synced"):
-        yield Figure("host", f"{what}, ms", spread([1e3 * s for s in each[what]]))
+    pairs = zip(each["rung"], each["rung, its suggestions"], strict=True)
+    rest = [1e3 * (whole - asking) for whole, asking in pairs]
+    yield _most("host", "without its suggestions, ms", rest, 20)
+    yield Figure("host", "a page synced, ms", spread([1e3 * s for s in each["a page synced"]]))
     megabytes = _of(_named(rows, "states written")[0], "value") / 1e6
     for what in ("states gathered", "states written", "as many bytes synced"):
         told = spread([megabytes / s for s in each[what]])

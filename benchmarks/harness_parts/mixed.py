@@ -91,13 +91,13 @@ def measure(rounds, tiny, folder):
     """Seconds of 256 trials, halving 256, 64, 16 at 1, 4, 16 epochs; random suggestions.
 
     Beside it, extrapolated from samples: every distinct shape (width, depth, optimizer, batch
-    size) compiled alone and trained as a small population, from a few shapes; and a loop with a
-    new jit a trial, start and score compiled once for each (width, depth), from a few trials.
-    Both give each trial the epochs it had in the sweep; running is extrapolated by epochs,
-    compiling by shapes or trials. The floor of compiling is one train program for each width in
-    powers of two and each batch size.
+    size) compiled alone and trained as a small population, from 6 shapes; and a loop with a new
+    jit a trial, start and score compiled once for each (width, depth), from 4 trials of each rung.
+    Both give each trial the epochs it had in the sweep; running is extrapolated by epochs, or
+    from the trials of a rung, compiling by shapes, or trials and networks. The floor of compiling
+    is one train program for each width in powers of two and each batch size.
     """
-    trials, most, sampled = (4, 4, 1) if tiny else (256, 16, 6)
+    trials, most, sampled, of_rung = (4, 4, 1, 1) if tiny else (256, 16, 6, 4)
     data, rows = digits(), []
     for round_ in range(rounds):
         result = sweep(data, trials, most)
@@ -120,13 +120,18 @@ def measure(rounds, tiny, folder):
                 compile_seconds=compiling * len(shapes) / len(chosen),
                 case=f"{len(shapes)} shapes")
         )  # fmt: skip
-        some = [result.trials[i] for i in draw.permutation(trials)[:sampled]]
-        running, step, ends = np.sum([one_trial(data, trial) for trial in some], axis=0)
-        epochs = sum(trial.fidelity for trial in some)
+        steps, ends, running = [], [], 0.0
+        for budget in sorted({trial.fidelity for trial in result.trials}):
+            alike = [trial for trial in result.trials if trial.fidelity == budget]
+            some = [alike[i] for i in draw.permutation(len(alike))[:of_rung]]
+            found = np.array([one_trial(data, trial) for trial in some])
+            running += found[:, 0].mean() * len(alike)
+            steps += found[:, 1].tolist()
+            ends += found[:, 2].tolist()
         rows.append(
-            row("mixed", "a jit a trial", round_, value=len(some), unit="trials timed",
-                seconds=running * result.spent / epochs,
-                compile_seconds=(step * trials + ends * networks) / len(some),
+            row("mixed", "a jit a trial", round_, value=len(steps), unit="trials timed",
+                seconds=running,
+                compile_seconds=np.mean(steps) * trials + np.mean(ends) * networks,
                 case=f"{len(shapes)} shapes")
         )  # fmt: skip
     return rows

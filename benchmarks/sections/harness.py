@@ -13,7 +13,8 @@ PREDICTIONS = ("Plan.memory", "programs and states")
 LARGE = 256  # members from which a prediction is to be within `WITHIN`
 WITHIN, SMALL_FACTOR, SMALL_BYTES = 0.15, 1.5, 10e6
 EXPLAINED = """Targets are for two cores and for seconds without compiling, unless a line says so.
-Ratios are paired by round: median, least and largest.
+Ratios are paired by round: median, least and largest. Loops are compiled with the options that
+`bojax.configure` sets, with which they compile sooner and run no slower.
 
 - `cnn`: 64 networks of two convolutions with batch normalisation, 2 epochs of 512 random images,
   batch 32; the loops (one jitted step, traced rate, host batches) on 4 trials, extrapolated.
@@ -28,7 +29,8 @@ Ratios are paired by round: median, least and largest.
 - `growth`: fresh processes, programs compiled before; growth of the resident memory over the
   prediction.
 - `mixed`: 256 trials over width, depth, optimiser and batch size, halving 256, 64, 16. A program a
-  shape, and a jit a trial, are extrapolated from 6 of each, with compiling.
+  shape is extrapolated from 6 shapes, a jit a trial from 4 trials of each rung, both with the
+  epochs each trial had in the sweep.
 """
 
 

@@ -14,7 +14,7 @@ LARGE = 256  # members from which a prediction is to be within `WITHIN`
 WITHIN, SMALL_FACTOR, SMALL_BYTES = 0.15, 1.5, 10e6
 EXPLAINED = """Targets are for two cores and for seconds without compiling, unless a line says so.
 Ratios are paired by round: median, least and largest. Loops are compiled with the options that
-`bojax.configure` sets, with which they compile sooner and run no slower.
+`bojax.configure` sets, as populations are.
 
 - `cnn`: 64 networks of two convolutions with batch normalisation, 2 epochs of 512 random images,
   batch 32; the loops (one jitted step, traced rate, host batches) on 4 trials, extrapolated.

@@ -19,6 +19,7 @@ from sections import (
     Section,
     batches,
     bullets,
+    harness,
     latest,
     losses,
     provenance,
@@ -337,6 +338,8 @@ def sections(rows: Path, traces: Path) -> list[Section]:
         found.append(speed.section(record.read(file)))
     if (file := rows / "dimensions.csv").exists():
         found.append(batches.dimensions(file))
+    if (file := rows / "harness.csv").exists():
+        found.append(harness.section(record.read(file)))
     for name, section in SECTIONS.items():
         if (file := rows / f"{name}.csv").exists():
             found.append(section(latest(record.read(file))))
@@ -369,6 +372,10 @@ def pictures(rows: Path, traces: Path, folder: Path) -> list[Path]:
     if file.exists() and (growth := speed.growing(record.read(file))):
         drawn.append(folder / speed.PICTURE)
         analysis.growth_picture(growth, save=drawn[-1])
+    if (file := rows / "harness.csv").exists():
+        for name, (upright, lines) in harness.pictures(record.read(file)).items():
+            drawn.append(folder / name)
+            analysis.growth_picture(lines, below="members", beside=upright, save=drawn[-1])
     if (file := rows / "surrogates.csv").exists():
         found = surrogates.rows_of(file)
         drawn.append(folder / surrogates.PICTURE)

@@ -139,6 +139,36 @@ def test_scripts_write_rows_the_page_can_read(bench, tmp_path, capsys):
     assert "| `import jax` |" in text and "| 1.00 |" in text
 
 
+def test_the_harness_is_told_beside_its_targets(bench, tmp_path):
+    make_page, record = bench("make_page"), bench("record")
+    measured = [  # part, case, what, value, seconds, compile_seconds
+        ("folds", "", "folds", 32, 11.0, 5.0), ("folds", "", "plain", 320, 10.0, 4.0),
+        ("halving", "", "halving", 320, 3.0, 5.0), ("halving", "", "to the end", 2048, 10.0, 5.0),
+        *(("growth", p, what, value, p / 100, 4.0)
+          for p, mb in ((64, 20), (256, 30), (1024, 90))
+          for what, value in (("run", p), ("measured", mb * 1e6), ("Plan.memory", 14e6),
+                              ("programs and states", mb * 1e6 / 1.1))),
+    ]  # fmt: skip
+    record.append(
+        tmp_path / "harness.csv",
+        [
+            {"run": run, "part": part, "case": case, "what": what, "round": i, "value": value,
+             "unit": "", "seconds": times * seconds, "compile_seconds": compiling, **COMMON}
+            for run, times in (("2029", 7), ("2030", 1))
+            for part, case, what, value, seconds, compiling in measured
+            for i in range(2)
+        ],
+    )  # fmt: skip
+    text = make_page.page(tmp_path)
+    assert "| folds | folds / plain members | 1.1 (1.1 to 1.1) | at most 1.2 | met |" in text
+    assert "| halving | share of the epochs, the floor | 0.156 |  |  |" in text
+    assert "halving, halving / to the end: 0.3 (0.3 to 0.3), wanted at most 0.25" in text
+    assert "| seconds: exponent in the members | 1.00; from 256 members 1.00 |" in text
+    assert "| measured / programs and states, from 256 members | 256: 1.1, 1024: 1.1 |" in text
+    drawn = [path.name for path in make_page.pictures(tmp_path, tmp_path, tmp_path)]
+    assert drawn == ["bench_members_seconds.png", "bench_members_memory.png"]
+
+
 # ------------------------------------------------------------------ regret
 
 

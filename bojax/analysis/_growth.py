@@ -28,6 +28,7 @@ def growth_picture(
     growth: Mapping[str, Mapping[float, float]],
     *,
     below: str = "size",
+    beside: str = "seconds",
     save: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Seconds against size on log axes, a line each, with the exponent that fits it.
@@ -35,6 +36,7 @@ def growth_picture(
     Args:
         growth: name -> size -> seconds, at least two sizes each.
         below: what the sizes are of, under the axis.
+        beside: what grows, if it is not seconds.
         save: a PNG to write as well.
 
     Returns:
@@ -55,12 +57,12 @@ def growth_picture(
     for name, line in growth.items():
         if len(line) < 2 or min(*line, *line.values()) <= 0:
             raise DataError(
-                f"growth: {name!r} needs two sizes or more, and sizes and seconds above 0."
+                f"growth: {name!r} needs two sizes or more, and sizes and {beside} above 0."
             )
-    return _saved(_drawn(growth, below), save)
+    return _saved(_drawn(growth, below, beside), save)
 
 
-def _drawn(growth: Mapping[str, Mapping[float, float]], below: str) -> Any:
+def _drawn(growth: Mapping[str, Mapping[float, float]], below: str, beside: str) -> Any:
     figures = _figures()
     figure = figures._blank(INCHES)
     axes = figure.subplots()
@@ -77,7 +79,7 @@ def _drawn(growth: Mapping[str, Mapping[float, float]], below: str) -> Any:
     axes.set_yscale("log")
     figures._plain_log(axes.xaxis)
     figures._plain_log(axes.yaxis)
-    figures._dress(axes, "Growth", below, "seconds")
+    figures._dress(axes, "Growth", below, beside)
     # Lines end anywhere, so names at their ends would lie on other lines.
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
     return figure

@@ -399,8 +399,10 @@ def to_json(record: Any) -> str:
         >>> from_json(Job, to_json(Job(1, 0, 3)))
         Job(trial=1, start=0, stop=3, clone_of=None)
     """
-    body = {f.name: _plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
-    return json.dumps({"schema": SCHEMA, **body}, allow_nan=False)
+    body = {"schema": SCHEMA}
+    for name in record.__dataclass_fields__:
+        body[name] = _plain(getattr(record, name))
+    return _ENCODER.encode(body)
 
 
 def from_json(kind: type, text: str) -> Any:
@@ -428,10 +430,18 @@ def from_json(kind: type, text: str) -> Any:
     return kind(**body)
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False)  # one for all: a rung writes hundreds of records
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is float and math.isfinite(value):
+        return value
+    if kind is dict:
+        return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, np.generic):

@@ -109,6 +109,7 @@ class Coordinator:
             raise SpaceError("Coordinator: the space needs a fidelity; see Space.with_fidelity.")
         self._fidelity = space.fidelity
         self._column = space.names.index(space.fidelity)
+        self._budget_rows: dict[float, float] = {}  # budget -> its coordinate of a row
         self.trials: list[Trial] = []
         self.exhausted = False  # whether a finite space has nothing left to suggest
         self._infos: dict[int, Any] = {}  # tag and raw sample of trials of this process
@@ -186,8 +187,11 @@ class Coordinator:
             for job in new[: len(new) - left]:  # the strategy is to see them as pending
                 self._pending(job)
             source = type(self.session.strategy).__name__
-            for row, info in self.session.ask(left):
-                self._open(row, self.space.decode(row), source, info)
+            asked = self.session.ask(left)
+            rows = np.array([row for row, _ in asked]).reshape(len(asked), -1)
+            configs = self.space.decode(rows) if asked else []
+            for (row, info), config in zip(asked, configs, strict=True):
+                self._open(row, config, source, info)
         filled = len(self.trials) - begun
         self._emit("asked", trials=filled)
         missing = {job.trial for job in new[filled:]}
@@ -218,7 +222,9 @@ class Coordinator:
 
     def _row_at(self, trial: int, budget: float) -> np.ndarray:
         row = np.array(self.trials[trial].row)
-        row[self._column] = self.space.column_row(self._fidelity, budget)
+        if budget not in self._budget_rows:
+            self._budget_rows[budget] = self.space.column_row(self._fidelity, budget)
+        row[self._column] = self._budget_rows[budget]
         return row
 
     # ------------------------------------------------------------------ reporting

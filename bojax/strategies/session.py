@@ -66,6 +66,7 @@ class Session:
         self.space, self.strategy, self.sizes, self.repeats = space, strategy, sizes, repeats
         self.seed = seed
         self.lines = 0
+        self._places: dict[tuple[int, bytes], int] | None = None  # (trial, row) -> line
         self._least_capacity, self._class = capacity_for(capacity), batch
         self.history = empty_history(
             self._least_capacity, space.table.columns, sizes.objectives, sizes.constraints
@@ -73,6 +74,7 @@ class Session:
         with jax.enable_x64(True):
             self.state = jax.tree.map(np.asarray, strategy.init(space.table, sizes))
         self._bits = key_bits(seed)
+        self._is_fidelity = space.table.role == tables.FIDELITY
 
     # ------------------------------------------------------------------ asking
 
@@ -123,12 +125,15 @@ class Session:
         rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
         taken = set(self._identities(self._present_rows()))
         found: list[tuple[np.ndarray, dict]] = []
-        for row, ok, sample, tag in zip(rows, valid & feasible, raw, tags, strict=True):
-            if not ok or self._identity(row) in taken:
+        for row, own, ok, sample, tag in zip(
+            rows, self._identities(rows), valid & feasible, raw, tags, strict=True
+        ):
+            if not ok or own in taken:
                 row = self._unseen(taken, given, len(self._present_rows()) + len(found))
-            if row is None:
-                continue
-            taken.add(self._identity(row))
+                if row is None:
+                    continue
+                own = self._identity(row)
+            taken.add(own)
             found.append((row, {"tag": tag, "raw": sample}))
         return found
 
@@ -189,6 +194,8 @@ class Session:
                 self.history = grow(self.history, capacity_for(self.lines + 1))
             line = self.lines
             self.lines += 1
+            if self._places is not None:
+                self._places[_place(trial, row)] = line
         h = self.history
         h.trial[line], h.rows[line], h.status[line] = trial, row, status
         h.values[line] = np.nan if values is None else values
@@ -201,10 +208,11 @@ class Session:
 
     def find(self, trial: int, row: np.ndarray) -> int | None:
         """The line of a trial at a row (so at a fidelity), or None."""
-        used = slice(0, self.lines)
-        same = (self.history.trial[used] == trial) & (self.history.rows[used] == row).all(axis=1)
-        where = np.flatnonzero(same)
-        return int(where[0]) if len(where) else None
+        if self._places is None:  # an index, since a rung of hundreds asks line by line
+            trials, rows = self.history.trial[: self.lines].tolist(), self.history.rows
+            lines = reversed(range(self.lines))  # of two the first
+            self._places = {_place(trials[line], rows[line]): line for line in lines}
+        return self._places.get(_place(trial, row))
 
     def tell(self) -> None:
         """Let the strategy see what was written."""
@@ -241,9 +249,8 @@ class Session:
         return self._identities(row[None])[0]
 
     def _identities(self, rows: np.ndarray) -> list[bytes]:
-        """:meth:`_identity` of every row; a table is a copy, dear to ask for row by row."""
-        fidelity = self.space.table.role == tables.FIDELITY
-        return [row.tobytes() for row in np.where(fidelity, 0.0, rows + 0.0)]
+        """:meth:`_identity` of every row."""
+        return [row.tobytes() for row in np.where(self._is_fidelity, 0.0, rows + 0.0)]
 
     def _present_rows(self) -> np.ndarray:
         return self._view(0).rows[: self.lines + self._scratched]
@@ -304,7 +311,7 @@ class Session:
     def restore_from(self, history: History, state: list[dict[str, Any]]) -> None:
         """Continue from lines (empty ones are dropped) and what :meth:`save_state` gave."""
         used = history.status != Status.EMPTY
-        self.lines = int(used.sum())
+        self.lines, self._places = int(used.sum()), None
         self.history = empty_history(
             max(capacity_for(max(self.lines, 1)), self._least_capacity),
             self.space.table.columns,
@@ -341,3 +348,8 @@ def _unpacked(data: dict[str, Any]) -> np.ndarray:
 def dumps(data: dict[str, Any]) -> str:
     """JSON text of what :meth:`Session.save` returned."""
     return json.dumps(data, allow_nan=False)
+
+
+def _place(trial: int, row: np.ndarray) -> tuple[int, bytes]:
+    """What tells the lines of a history apart; 0.0 and -0.0 are the same coordinate."""
+    return int(trial), (np.asarray(row, float) + 0.0).tobytes()

@@ -12,7 +12,6 @@ and to disk: frozen dataclasses, JSON both ways.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping

@@ -56,17 +56,23 @@ class Bank:
         """Forget a trial; its row is used again."""
         self._free.append(self._rows.pop(trial))
 
-    def _claim(self, trials: Sequence[int]) -> list[int]:
-        new = [trial for trial in trials if trial not in self._rows]
-        short = len(new) - len(self._free)
-        if short > 0:
+    def reserve(self, trials: Sequence[int]) -> None:
+        """Room for these trials, in one piece: growing call by call would copy, and double."""
+        new = sum(trial not in self._rows for trial in trials)
+        self._grow(new - len(self._free))
+
+    def _grow(self, more: int) -> None:
+        if more > 0:
             held = len(self._leaves[0]) if self._leaves else len(self._rows)
-            more = max(short, held)  # doubling
             self._leaves = [
                 np.concatenate([leaf, np.zeros((more, *leaf.shape[1:]), leaf.dtype)])
                 for leaf in self._leaves
             ]
             self._free.extend(range(held + more - 1, held - 1, -1))
+
+    def _claim(self, trials: Sequence[int]) -> list[int]:
+        new = [trial for trial in trials if trial not in self._rows]
+        self._grow(len(new) - len(self._free))
         for trial in new:
             self._rows[trial] = self._free.pop()
         return [self._rows[trial] for trial in trials]

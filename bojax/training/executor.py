@@ -261,6 +261,7 @@ class LocalExecutor:
             batch.starts, batch.stops, examples=int(self._train_sizes.max()),
             batch_size=bucket.batch_size,
         )  # fmt: skip
+        bucket.bank.reserve(batch.who.number.tolist())
         left = np.arange(count)
         while len(left):
             layout = self._pack(bucket, np.column_stack(span), left)
@@ -675,7 +676,7 @@ class LocalExecutor:
 
         return Plan.of(
             self.task, self.space, configs, devices=len(self._devices), slots=self.slots,
-            member_bytes=member_bytes, shape=shape,
+            member_bytes=member_bytes, shape=shape, replicas=self.replicas,
         )  # fmt: skip
 
 

@@ -148,6 +148,7 @@ class Plan:
     devices: int
     chunk: int
     chunks: int  # a device
+    replicas: int = 1  # members a trial: folds and seeds
 
     @classmethod
     def of(
@@ -161,6 +162,7 @@ class Plan:
         slots: int = SLOTS,
         member_bytes: Any = None,
         shape: Any = None,
+        replicas: int = 1,
     ) -> Plan:
         """Sort configurations into buckets; nothing is compiled.
 
@@ -172,6 +174,7 @@ class Plan:
             slots: members one call holds, at least.
             member_bytes: `structure -> bytes` of one member's state, or None.
             shape: `structure -> (chunks, chunk)` of its calls, or None.
+            replicas: members a trial.
         """
         if not isinstance(configs, Mapping):
             configs = dict(enumerate(configs))
@@ -190,7 +193,7 @@ class Plan:
             )
             for structure, trials in members.items()
         )
-        return cls(buckets, devices, chunk, chunks_for(devices, chunk, slots))
+        return cls(buckets, devices, chunk, chunks_for(devices, chunk, slots), replicas)
 
     @property
     def slots(self) -> int:
@@ -198,11 +201,14 @@ class Plan:
         return self.devices * self.chunk * self.chunks
 
     def memory(self, bucket: PlannedBucket) -> int | None:
-        """Bytes a bucket's call takes, estimated: its states, half as much again, 10 MB."""
+        """Bytes a bucket takes, estimated: states of all its members, those of a call and half
+        as much again for what the call computes, 10 MB."""
         if bucket.member_bytes is None:
             return None
         chunks, chunk = bucket.shape or (self.chunks, self.chunk)
-        return int(1.5 * self.devices * chunks * chunk * bucket.member_bytes) + 10_000_000
+        kept = len(bucket.trials) * self.replicas
+        called = 1.5 * self.devices * chunks * chunk
+        return int((kept + called) * bucket.member_bytes) + 10_000_000
 
     def describe(self) -> str:
         """A printable table: a line a bucket."""

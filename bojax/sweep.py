@@ -49,7 +49,8 @@ class Sweep:
         metric: which of the task's metrics to optimise, measured on the validation part.
         direction: "minimize" or "maximize" it.
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
-        scheduler: how budget is given out: "successive_halving" or "full_budget".
+        scheduler: how budget is given out: "successive_halving", "full_budget" or "plateau"; or a
+            mapping with its own settings, `{"name": "plateau", "patience": 2}`.
         max_budget: what the survivors are trained for; the horizon of schedules.
         min_budget: after which a trial may first be judged.
         unit: what budgets count: "epochs", "steps", "examples", or "percent" of the training
@@ -96,7 +97,7 @@ class Sweep:
         metric: str = "loss",
         direction: str = "minimize",
         strategy: Any = "gp",
-        scheduler: str = "successive_halving",
+        scheduler: str | Mapping[str, Any] = "successive_halving",
         max_budget: int = 27,
         min_budget: int = 1,
         unit: str = "epochs",
@@ -251,7 +252,7 @@ class Sweep:
             metric=settings["metric"],
             direction=record.objectives[settings["metric"]],
             strategy=strategy,
-            scheduler=settings["scheduler"].pop("name"),
+            scheduler=settings["scheduler"],
             max_budget=settings["max_budget"],
             default=settings["default"],
             store=store,
@@ -259,7 +260,6 @@ class Sweep:
             seed=record.seed,
             **{name: settings[name] for name in ("seeds", "unit", "passes") if name in settings},
             callbacks=callbacks,
-            **{k: v for k, v in settings["scheduler"].items() if k != "max_budget"},
         )
         return sweep.continue_run(settings["trials"])
 
@@ -310,6 +310,7 @@ class Sweep:
                 executor=executor,
                 space=self.space,
                 unit=self.budget.unit,
+                any_budget=getattr(scheduler, "any_budget", False),
                 _touch=None if opened is None else self._touch,
             )
 
@@ -465,6 +466,7 @@ class Result:
         metric, direction: what "best" means.
         spent: budget trained, all trials together; folds and seeds of a trial count once.
         unit: what budgets count.
+        any_budget: whether values at different budgets are compared (scheduler "plateau").
         seconds: wall-clock time of the run; of it `ask_seconds` suggesting,
             `compile_seconds` compiling training programs and `train_seconds` training.
         programs: the training programs used.
@@ -492,6 +494,7 @@ class Result:
     executor: Any
     space: Space
     unit: str = "epochs"
+    any_budget: bool = False
     _touch: Any = None
 
     def test(self) -> TestScore:
@@ -614,10 +617,14 @@ class Result:
         return self.executor.predict(self._best("predict").id, x)
 
     def ranked(self) -> list[Trial]:
-        """Trials with a value, those that came furthest first, best metric first."""
+        """Trials with a value, those that came furthest first, best metric first.
+
+        After a scheduler that stops trials when they are done, by the metric alone.
+        """
         sign = 1.0 if self.direction == "minimize" else -1.0
         scored = [(t, t.values[0]) for t in self.trials if t.values is not None]
-        scored.sort(key=lambda pair: (-(pair[0].fidelity or 0.0), sign * pair[1], pair[0].id))
+        far = 0.0 if self.any_budget else 1.0
+        scored.sort(key=lambda pair: (-far * (pair[0].fidelity or 0.0), sign * pair[1], pair[0].id))
         return [trial for trial, _ in scored]
 
     def plot(self, path: str | os.PathLike[str], *, baseline: Result | None = None) -> Path:
@@ -651,16 +658,18 @@ def versions() -> dict[str, str]:
     }
 
 
-def _scheduler_settings(name: str, **settings: Any) -> dict[str, Any]:
-    """The settings a scheduler of that name takes."""
+def _scheduler_settings(name: str | Mapping[str, Any], **settings: Any) -> dict[str, Any]:
+    """The settings a scheduler of that name takes, and those given for it alone."""
     import inspect
 
     from bojax.schedulers import METHODS
 
+    own = {} if isinstance(name, str) else dict(name)
+    name = own.pop("name", "successive_halving") if not isinstance(name, str) else name
     if name not in METHODS:
         scheduler_by_name(name)  # raises, listing the known ones
     takes = inspect.signature(METHODS[name]).parameters
-    return {"name": name, **{k: v for k, v in settings.items() if k in takes}}
+    return {"name": name, **{k: v for k, v in settings.items() if k in takes}, **own}
 
 
 def _jsonable(value: Any) -> Any:

@@ -276,9 +276,13 @@ class Coordinator:
 
     @property
     def best(self) -> Trial | None:
-        """The trial of best metric among those that came furthest; ties to the earlier one."""
+        """The trial of best metric among those that came furthest; ties to the earlier one.
+
+        A scheduler that stops trials when they are done says so by `any_budget`; then of all.
+        """
+        alike = getattr(self.scheduler, "any_budget", False)
         scored = [
-            (-(t.fidelity or 0.0), self._sign * t.values[0], t.id)
+            (0.0 if alike else -(t.fidelity or 0.0), self._sign * t.values[0], t.id)
             for t in self.trials
             if t.values is not None and t.status != Status.FAILED
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,9 @@ class ArrayData:
         x: `[N, ...]`: floats (kept as float32), or integers such as token ids or bytes.
         y: `[N]` integer labels from 0, or `[N]`, `[N, K]` real targets.
         split: a :class:`Holdout` or a :class:`CrossValidation`.
+        test: `(x, y)` of a test part that is given, as published data sets have one; all of `x`
+            is then for training and validation, whatever share the split says. None to split
+            one off.
         normalize: standardise `x` by mean and deviation of the training part, of each fold by
             its own: per feature for `[N, D]`, per channel (last axis) for more dimensions, as
             float32.
@@ -105,6 +109,7 @@ class ArrayData:
         y: Any,
         *,
         split: Holdout | CrossValidation | None = None,
+        test: tuple[Any, Any] | None = None,
         normalize: bool = False,
     ) -> None:
         split = Holdout() if split is None else split
@@ -114,10 +119,15 @@ class ArrayData:
                 f"{type(split).__name__}; give scikit-learn's as CrossValidation(splitter)."
             )
         x, y = _checked(x, y)
-        self.classes = int(y.max()) + 1 if y.dtype == np.int32 else None
+        if test is not None:
+            split = replace(split, test=0.0)
         chosen = final_part(split, y)
         self._total = len(y)
-        self.test = TestSplit(x[chosen], y[chosen])
+        part = (x[chosen], y[chosen]) if test is None else _test_part(test, x, y)
+        self.classes = None
+        if y.dtype == np.int32:
+            self.classes = int(max(labels.max(initial=0) for labels in (y, part[1]))) + 1
+        self.test = TestSplit(*part)
         self._raw, self.y, self._kept = x[~chosen], y[~chosen], np.flatnonzero(~chosen)
         self.split, self.normalize = split, normalize
         self._assign(split.seed)
@@ -181,6 +191,24 @@ class ArrayData:
             f"validation={len(self.validation)}, folds={len(self.folds)}, "
             f"test={len(self.test)}, seed={self.seed})"
         )
+
+
+def _test_part(test: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A test part that is given, like the rest.
+
+    Raises:
+        DataError: no pair, or arrays of another kind than the rest.
+    """
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        raise DataError(f"ArrayData: test is a pair (x, y), got {type(test).__name__}.")
+    own = _checked(*test)
+    for name, mine, rest in (("x", own[0], x), ("y", own[1], y)):
+        if mine.shape[1:] != rest.shape[1:] or mine.dtype != rest.dtype:
+            raise DataError(
+                f"ArrayData: test {name} has examples {mine.dtype}{mine.shape[1:]}, the rest "
+                f"{rest.dtype}{rest.shape[1:]}; give the same kind."
+            )
+    return own
 
 
 def _checked(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -38,7 +38,8 @@ class Task:
             a :class:`Batch`.
         predict: `(params, state, x, hp) -> outputs`, as in evaluation.
         optimizer: `hp -> optax.GradientTransformation`, made of traced scalars.
-        metrics: ((name, :class:`Metric`), ...), measured on the validation part.
+        metrics: name -> :class:`Metric`, measured on the validation part; at this level there is
+            no "loss" among them unless it is given.
         static: parameters that are Python values in `hp`; each distinct value compiles
             its own programs.
         padded: integer parameters whose `hp.ceiling` is the next power of two (never above
@@ -47,7 +48,9 @@ class Task:
             of two. Integers that are not listed have the space's high as their ceiling.
         batch_size: an int, or the parameter that holds it (then static).
         step: `(carry, batch, hp, key) -> (carry, loss)` with carry = (params, state,
-            optimizer state), for a training loop of its own; None for the usual one.
+            optimizer state), for a training loop of its own; None for the usual one. It makes
+            its `optimizer(hp)` anew, since transformations are functions, and alone decides
+            whether `loss` is called.
         augment: `(x[B, ...], key) -> x[B, ...]` or `(x, key, hp) -> x`, applied to every batch
             trained on and to none that is judged; None for none.
 

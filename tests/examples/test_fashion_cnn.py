@@ -38,6 +38,7 @@ def test_the_test_part_is_the_published_one(fashion, tmp_path, monkeypatch, imag
     assert which == f"Fashion-MNIST, {images} images and {tests} to test on"
     assert len(data.validation) == 0.2 * images
     np.testing.assert_array_equal(data.x, x[:images])
+    assert len(data.train) + len(data.validation) == images
     test_x, test_y = data.test.take()
     np.testing.assert_array_equal(test_x, x[150 : 150 + tests])
     np.testing.assert_array_equal(test_y, y[150 : 150 + tests])

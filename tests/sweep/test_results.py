@@ -120,3 +120,19 @@ def test_a_timeout_ends_after_a_rung_and_the_store_goes_on(small, table, tmp_pat
     assert table(rest) == table(small().run(9))
     with pytest.raises(ValueError, match="timeout: expected seconds above 0"):
         small().run(9, timeout=0)
+
+
+def test_a_sweep_that_stops_each_trial_by_its_own_curve(small, table, tmp_path):
+    scheduler = {"name": "plateau", "patience": 2, "every": 3, "min_delta": 0.02}
+    result = small(scheduler=scheduler, max_budget=30, min_budget=3).run(6)
+    reached = {trial.fidelity for trial in result.trials}
+    assert len(reached) > 1 and max(reached) <= 30
+    # The best is that of best value, however far it came, and its state is kept.
+    assert result.best.value == min(trial.value for trial in result.trials)
+    assert result.ranked()[0].id == result.best.id
+    assert result.predict(np.zeros((1, 4))).shape == (1, 3)
+    store = tmp_path / "a.db"
+    small(scheduler=scheduler, max_budget=30, min_budget=3, store=store).run(6, timeout=1e-9)
+    assert table(bojax.Sweep.resume(store, TASK, data=make_data())) == table(result)
+    with pytest.raises(bojax.SchedulerError, match="no setting 'patience'"):
+        small(scheduler={"name": "full_budget", "patience": 2})

@@ -115,3 +115,31 @@ def test_without_a_test_part_there_is_nothing_to_take():
     data, _ = numbered(split=bojax.Holdout(test=0.0))
     with pytest.raises(DataError, match="no test part"):
         data.test.take()
+
+
+def test_a_test_part_that_is_given_is_the_test_part_and_no_other_is_cut():
+    x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    ours = np.full((3, 2), 7.0), np.array([0, 1, 2])
+    for split in (None, bojax.Holdout(0.25, 0.4), bojax.CrossValidation(4)):
+        data = bojax.ArrayData(x, y, split=split, test=ours, normalize=True)
+        assert len(data.y) == 20 and len(data.test) == 3 and data.classes == 3
+        assert all(len(train) + len(judged) == 20 for train, judged in data.folds)
+    again = data.resplit(3)
+    np.testing.assert_array_equal(again.test.take()[0], ours[0])
+    with pytest.raises(bojax.TestDataTouched):
+        data.test.take()
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        (np.zeros((3, 2)), ("pair (x, y)", "ndarray")),
+        ((np.zeros((3, 5)), np.zeros(3, int)), ("test x", "float32(5,)", "float32(2,)")),
+        ((np.zeros((3, 2)), np.zeros(3)), ("test y", "float32", "int32")),
+        ((np.zeros((3, 2)), np.zeros(4, int)), ("3 examples", "4")),
+    ],
+)
+def test_a_test_part_of_another_kind_is_refused(test, words):
+    with pytest.raises(bojax.DataError) as error:
+        bojax.ArrayData(np.zeros((20, 2)), np.arange(20) % 2, test=test)
+    assert all(word in str(error.value) for word in words), error.value

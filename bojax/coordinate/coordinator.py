@@ -188,8 +188,7 @@ class Coordinator:
                 self._pending(job)
             source = type(self.session.strategy).__name__
             asked = self.session.ask(left)
-            rows = np.array([row for row, _ in asked]).reshape(len(asked), -1)
-            configs = self.space.decode(rows) if asked else []
+            configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
             for (row, info), config in zip(asked, configs, strict=True):
                 self._open(row, config, source, info)
         filled = len(self.trials) - begun

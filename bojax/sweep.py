@@ -334,6 +334,7 @@ class Sweep:
             passes=self.budget.passes,
             chunk=self.chunk,
             members=largest,
+            all_read=True,
             on_event=on_event,
         )
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bojax.coordinate.events import Callback, Event
-from bojax.errors import SchedulerError, SpaceError, TaskError
+from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
 from bojax.history import Job, Report, Status, Trial
 from bojax.schedulers import DONE, WAIT
 from bojax.space import Space
@@ -29,6 +29,7 @@ from bojax.strategies.session import Session
 
 CHECKPOINT = "population"
 ALL = 2**31 - 1  # free slots: the executor packs as many calls as it needs
+MANY = 8  # members of a rung that do not all diverge by chance
 
 
 class Coordinator:
@@ -164,7 +165,27 @@ class Coordinator:
             ask_seconds=asked - began,
             seconds=time.perf_counter() - asked,
         )
+        self._check_one_lives(jobs, reports)
         return True
+
+    def _check_one_lives(self, jobs: list[Job], reports: list[Report]) -> None:
+        """A rung of many members that all diverged from the start is the task's fault, not theirs.
+
+        Raises:
+            TrialError: after the rung was committed.
+        """
+        broken = [r for r in reports if not math.isfinite(r.metrics.get("train_loss", 0.0))]
+        if len(broken) < max(MANY, len(jobs)) or any(t.values is not None for t in self.trials):
+            return
+        first = broken[0]
+        shown = ", ".join(f"{n}={v!r}" for n, v in self.trials[first.trial].config.items())
+        values = ", ".join(f"{n}={v:.3g}" for n, v in first.metrics.items())
+        raise TrialError(
+            f"run {self.run_id!r}, rung of budget {first.budget:g}: all {len(jobs)} members "
+            f"diverged from the first step on; trial {first.trial} ({shown}) has {values}. Look "
+            "for NaN in the loss, or lower the learning rates that the space reaches. What was "
+            "told is kept; a run that is resumed goes on with the next rung."
+        )
 
     # ------------------------------------------------------------------ asking
 

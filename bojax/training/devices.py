@@ -6,7 +6,8 @@ Members are sharded over the devices and never talk to each other; data is repli
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -149,7 +150,7 @@ class Programs:
                 pop.Who(slots(np.int32), slots(np.int32)), self._span(), self._hp(s),
                 self._key(), self._data(),
             ),
-            shapes=(*_shapes(self.data), self.batch_size),
+            shapes=(_shapes(self.data), self.batch_size, _shapes(self.member_shapes())),
         )  # fmt: skip
 
     def evaluate(
@@ -157,7 +158,7 @@ class Programs:
     ) -> Any:
         """Metrics: name -> float32 `[D * K, C]`."""
         program = self._eval_program()
-        return program(members, self.devices.put(layout.active), folds, hp, arrays)
+        return program(_model(members), self.devices.put(layout.active), folds, hp, arrays)
 
     def _eval_program(self) -> Program:
         return self._program(
@@ -166,19 +167,20 @@ class Programs:
                 pop.evaluate_chunks(self.task), (*[_MEMBERS] * 4, _ALL)
             ),
             lambda s: (
-                self._members(), self._active(), self._slots(np.int32), self._hp(s), self._data(),
+                _model(self._members()), self._active(), self._slots(np.int32), self._hp(s),
+                self._data(),
             ),
-            shapes=_shapes(self.data),
+            shapes=(_shapes(self.data), _shapes(_model(self.member_shapes()))),
         )  # fmt: skip
 
     def predict(self, count: int) -> Callable:
-        """`(member, hp, x[count, ...]) -> outputs` for one member."""
+        """`(member, hp, x[count, ...]) -> outputs` for one member, its optimiser's state aside."""
         x = jax.ShapeDtypeStruct((count, *self.example.shape), self.example.dtype)
         return self._program(
             "predict",
             lambda: jit(lambda m, h, x: self.task.predict(m.params, m.state, x, h)),
-            lambda s: (self.member_shapes(), self._scalars(s), x),
-            shapes=(x.shape, str(x.dtype)),
+            lambda s: (_model(self.member_shapes()), self._scalars(s), x),
+            shapes=(_shapes(x), _shapes(_model(self.member_shapes()))),
         )
 
     # ------------------------------------------------------------------ abstract shapes
@@ -194,24 +196,28 @@ class Programs:
             self._member = jax.eval_shape(make, key, scalar, self._scalars(self.structure))
         return self._member
 
-    def check(self) -> Any:
+    def check(self) -> tuple[Any, set[str]]:
         """Trace one member abstractly: init, a step, prediction, metrics; compiles nothing.
 
         Returns:
-            What `predict` gives for a batch, as abstract arrays.
+            What `predict` gives for a batch, as abstract arrays, and the parameters that were
+            read.
 
         Raises:
             TaskError: a hyperparameter that is used where only a Python value will do, a loss
                 or a metric that is no scalar.
         """
+        recording = self.structure.recording()
         try:
-            loss, outputs, metrics = self._traced_member()
-        except _NEEDS_A_VALUE as error:
+            loss, outputs, metrics = self._traced_member(recording)
+        except (*_NEEDS_A_VALUE, TypeError) as error:
+            if isinstance(error, TypeError) and "concrete value" not in str(error):
+                raise
             raise TaskError(self._who_needs_a_value()) from error
         for name, shape in {"loss": loss, **metrics}.items():
             if shape.shape != ():
                 raise TaskError(f"{name}: expected a scalar for a batch, got shape {shape.shape}.")
-        return outputs
+        return outputs, recording.named
 
     def largest(self) -> int:
         """Bytes of the largest intermediate of one member's prediction of a training batch."""
@@ -220,7 +226,9 @@ class Programs:
         predict = lambda m, h, x: self.task.predict(m.params, m.state, x, h)  # noqa: E731
         return _largest(jax.make_jaxpr(predict)(member, hp, x).jaxpr)
 
-    def _traced_member(self, **known: Any) -> tuple[Any, Any, dict]:
+    def _traced_member(
+        self, structure: Structure, known: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[Any, Any, dict]:
         """Loss, outputs and metrics of one step, abstractly, with some values `known`."""
         size, y = self.batch_size, self.data.y
 
@@ -246,7 +254,7 @@ class Programs:
 
         key = jax.ShapeDtypeStruct((2,), np.uint32)
         number = jax.ShapeDtypeStruct((), np.int32)
-        return jax.eval_shape(whole, key, number, self._scalars(self.structure))
+        return jax.eval_shape(whole, key, number, self._scalars(structure))
 
     def _who_needs_a_value(self) -> str:
         """The message for a task that cannot be traced: whose value would help it."""
@@ -255,7 +263,7 @@ class Programs:
         for name in ("hp.steps", *names):
             kind = "int32" if name == "hp.steps" else scalars[name].dtype.name
             try:
-                self._traced_member(**{name: np.dtype(kind).type(1)})
+                self._traced_member(self.structure, {name: np.dtype(kind).type(1)})
             except (*_NEEDS_A_VALUE, TypeError, ValueError):
                 continue  # another one needs its value, or this one another value than 1
             if name == "hp.steps":
@@ -360,4 +368,10 @@ def _largest(jaxpr: Any) -> int:
 
 
 def _shapes(tree: Any) -> tuple:
-    return tuple((tuple(a.shape), str(a.dtype)) for a in jax.tree.leaves(tree))
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, *((tuple(a.shape), str(a.dtype)) for a in leaves)
+
+
+def _model(member: pop.Member) -> pop.Member:
+    """What predicts: without the optimiser's state, so that optimisers share these programs."""
+    return member._replace(optimizer=())

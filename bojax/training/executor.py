@@ -25,6 +25,8 @@ from bojax.training.program import Program, float32_scope
 from bojax.training.records import (
     Columns,
     Event,
+    check_batch_size,
+    check_folds,
     check_jobs,
     check_outputs,
     reports_of,
@@ -71,6 +73,8 @@ class LocalExecutor:
         slots: members one call holds; more are trained in several calls.
         devices: JAX devices; None for all of the default backend. On a CPU, one a core:
             `bojax.configure(cpu_devices="cores")`.
+        all_read: whether a parameter that the task never asks for is an error, before anything
+            is compiled; with static parameters, once every combination of them was seen.
         on_event: called with an :class:`Event`.
 
     Attributes:
@@ -116,6 +120,7 @@ class LocalExecutor:
         members: int | None = None,
         slots: int = SLOTS,
         devices: Sequence[Any] | None = None,
+        all_read: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         if not isinstance(task, Task):
@@ -135,11 +140,14 @@ class LocalExecutor:
         self._devices = Devices(devices)
         self.chunk, self.members, self.slots = chunk, members, slots
         self._buckets: dict[Structure, _Bucket] = {}
+        self._all_read = all_read
+        self._read: set[str] = set()  # parameters that the task asked for
         self._home: dict[int, Structure] = {}  # trial -> its bucket
         self._done: dict[int, int] = {}  # trial -> budget trained
         self._configs: dict[int, dict] = {}
         host = pop.arrays_of(data)
         self._train_sizes = np.array([len(train) for train, _ in data.folds])
+        check_folds(task, data)
         if unit == "percent":
             host = host._replace(train=_sampled(host, seed))
         with float32_scope():
@@ -369,11 +377,14 @@ class LocalExecutor:
             size = structure.static[size] if isinstance(size, str) else size
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise TaskError(f"batch size: expected a positive integer, got {size!r}.")
+            check_batch_size(self.task, int(size), int(self._train_sizes.max()))
             programs = Programs(
                 self.task, self._schema.key, structure, _shapes(self._arrays), self._devices,
                 batch_size=int(size), compiled=self._note,
             )  # fmt: skip
-            check_outputs(self.task, self.data, programs.check())
+            outputs, read = programs.check()
+            check_outputs(self.task, self.data, outputs)
+            self._read |= read
             platform = self._devices.devices[0].platform
             chunk = self.chunk or chunk_for(platform, self.members, programs.largest())
             programs.resize(chunk, chunks_for(len(self._devices), chunk, self.slots))
@@ -385,7 +396,27 @@ class LocalExecutor:
             horizon = self._steps(bucket, np.full(len(folds), self.max_budget), folds)[0]
             bucket.steps = np.asarray(horizon, np.int32)
             self._buckets[structure] = bucket
+            if self._all_read:
+                self._check_all_read()
         return self._buckets[structure]
+
+    def _check_all_read(self) -> None:
+        """Every parameter is of use to the task: asked once all its static values were seen.
+
+        Raises:
+            TaskError: one is not, naming it.
+        """
+        seen = {structure.key[0] for structure in self._buckets}
+        if len(seen) < self._schema.static_combinations:
+            return  # another static value may lead to the code that reads it
+        names = [column.name for column in self._schema.parameters]
+        unread = [name for name in names if name not in {*self._read, self.task.batch_size}]
+        if unread:
+            raise TaskError(
+                f"{unread[0]}: the space has it, but the task never reads hp[{unread[0]!r}]: it "
+                "would be searched for nothing. Use it in the model, the loss or the optimizer, "
+                "or take it out of the space."
+            )
 
     def _note(self, kind: str, name: str, program: Program | None = None, new: bool = True) -> None:
         if program is None:
@@ -570,6 +601,7 @@ class LocalExecutor:
         with float32_scope():
             program = bucket.programs.predict(size)
             member, hp = self._member(trial, replica), self._scalars(trial, replica)
+            member = member._replace(optimizer=())
             parts = []
             for begin in range(0, len(x), size):
                 part = x[begin : begin + size]

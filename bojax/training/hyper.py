@@ -7,6 +7,7 @@ turn configurations into one array a parameter, which become the leaves of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ class Structure:
             tuple((n, tuple(map(choice_key, c))) for n, c in sorted(self.choices.items())),
         )
         self.reads: dict[tuple[str, str], Any] | None = None  # not None while recording
+        self.named: set[str] = set()  # parameters asked for while recording, traced ones too
 
     def recording(self) -> Structure:
         """A copy that notes what is read. It equals only itself, so no cached trace of an
@@ -51,7 +53,13 @@ class Structure:
         fresh.reads = {}
         return fresh
 
+    def note(self, name: str) -> None:
+        """A parameter was asked for."""
+        if self.reads is not None:
+            self.named.add(name)
+
     def lookup(self, kind: str, name: str) -> Any:
+        self.note(name)
         value = (self.static if kind == "static" else self.ceiling)[name]
         if self.reads is not None:
             self.reads[kind, name] = choice_key(value)
@@ -168,6 +176,7 @@ class Hyperparameters:
 
     def __getitem__(self, name: str) -> Any:
         if name in self._values:
+            self.structure.note(name)
             return self._values[name]
         if name in self.structure.static:
             return self.structure.lookup("static", name)
@@ -214,7 +223,7 @@ class Hyperparameters:
         code = self.code(name, choice)
         if name in self.structure.static:
             return choice_key(self[name]) == choice_key(choice)
-        value = self._values[name]
+        value = self[name]
         if name in self.structure.choices and _is_number_choice(self.structure.choices[name]):
             return value == choice
         return value == code
@@ -241,6 +250,8 @@ class Column:
     default: Any  # what it carries where it is inactive
     ceilings: tuple[int, ...] | None = None  # () for powers of two, None for the largest value
     high: int = 0  # largest value of a traced integer
+    choices: tuple = ()
+    values: int = 0  # how many a static parameter has
 
     def ceiling(self, value: int) -> int:
         """What a value is padded to."""
@@ -248,8 +259,6 @@ class Column:
             return self.high
         above = (ceiling for ceiling in self.ceilings if ceiling >= value)
         return min(next(above, self.high) if self.ceilings else power_of_two(value), self.high)
-
-    choices: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +294,11 @@ class Schema:
     def key(self) -> tuple:
         """What the shape of `hp` depends on, apart from static values and ceilings."""
         return tuple((c.name, c.kind, tuple(map(choice_key, c.choices))) for c in self.parameters)
+
+    @property
+    def static_combinations(self) -> int:
+        """How many sets of static values there are."""
+        return math.prod(c.values for c in self.parameters if c.kind == "static")
 
     def columns(self, configs: Sequence[Mapping]) -> tuple[dict, dict]:
         """Traced values and activity: two dicts of name -> `[N]` array.
@@ -355,7 +369,8 @@ def _column(name: str, parameter: Parameter, static: Sequence, padded: Mapping) 
                 f"{name}: a Float cannot be static, every value would compile its own program; "
                 "leave it traced or use an Ordinal."
             )
-        return Column(name, "static", default, choices=choices)
+        count = parameter.high - parameter.low + 1 if isinstance(parameter, Int) else len(choices)
+        return Column(name, "static", default, choices=choices, values=count)
     kind, high = _kind(parameter, choices)
     if name in padded and kind != "int32":
         raise TaskError(f"{name}: only an Int or an Ordinal of integers can be padded.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bojax.errors import DataError, TrialError
+from bojax.errors import DataError, TaskError, TrialError
 from bojax.history import Job, Report, Status
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
@@ -17,6 +17,7 @@ from bojax.training.population import Who
 from bojax.training.task import Task
 
 _COUNT_CLASSES = ("accuracy", "error", "cross_entropy")  # metrics that need integer labels
+_NEEDS_BOTH = frozenset({"auc"})  # and what is undefined where one class is missing
 
 
 @dataclass(frozen=True)
@@ -125,3 +126,42 @@ def check_outputs(task: Task, data: ArrayData, outputs: Any) -> None:
             f"y has labels up to {data.classes - 1}, the model has {outputs.shape[-1]} "
             f"outputs; build it with {data.classes}."
         )
+
+
+def check_batch_size(task: Task, size: int, examples: int) -> None:
+    """A batch is no larger than what there is to train on.
+
+    Raises:
+        TaskError: it is.
+    """
+    if size <= examples:
+        return
+    name = task.batch_size if isinstance(task.batch_size, str) else "batch_size"
+    raise TaskError(
+        f"{name}={size}: larger than the {examples} training examples, so that every batch would "
+        f"be padding for the most part; use at most {examples}."
+    )
+
+
+def check_folds(task: Task, data: ArrayData) -> None:
+    """Every part that is trained on has two classes, if classes are counted; and every part that
+    is judged, if by the area under the curve.
+
+    Raises:
+        DataError: one has not, naming the fold.
+    """
+    names = {name for name, _ in task.metrics}
+    if data.classes is None or not names & {*_COUNT_CLASSES, *_NEEDS_BOTH}:
+        return
+    for fold, parts in enumerate(data.folds):
+        for part, what in zip(parts, ("training", "validation"), strict=True):
+            if what == "validation" and not names & _NEEDS_BOTH:
+                continue
+            there = np.unique(data.y[part])
+            if len(there) > 1:
+                continue
+            where = f"fold {fold}: " if len(data.folds) > 1 else ""
+            raise DataError(
+                f"{where}the {what} part has examples of class {there[0]} alone; stratify the "
+                "split, use fewer folds, or give more data."
+            )

@@ -3,13 +3,14 @@
 import math
 
 import numpy as np
+import optax
 import pytest
 
 import bojax
 from bojax.history import Status
 from bojax.store import open_store
 from bojax.training.solo import Solo
-from tests.sweep.conftest import SPACE, TASK, make_data
+from tests.sweep.conftest import SPACE, TASK, build, make_data, optimizer
 
 
 class Stop(Exception):
@@ -244,6 +245,79 @@ def test_settings_that_make_no_sense_are_refused_at_once(small, settings, error,
 def test_an_unknown_metric_is_named(small):
     with pytest.raises(bojax.TaskError, match="metric 'f1': the task reports no such metric"):
         small(metric="f1").run(trials=3)
+
+
+def test_a_parameter_that_the_task_never_reads_is_named_before_compiling(count_compiles):
+    space = {**SPACE.parameters, "momentum": bojax.Float(0, 1)}
+    sweep = bojax.Sweep(TASK, space, data=make_data(), strategy="random", max_budget=3)
+    words = r"momentum: the space has it, but the task never reads hp\['momentum'\]"
+    for start in (lambda: sweep.run(3), sweep.check):
+        with count_compiles() as compiles, pytest.raises(bojax.TaskError, match=words):
+            start()
+        assert not [name for name in compiles if "train" in name]
+
+
+def test_what_one_static_value_leads_to_is_read_by_that_alone():
+    """Momentum is read by one of two optimisers: no error, whichever is drawn first."""
+
+    def chosen(hp):
+        if hp["kind"] == "momentum":
+            return optax.sgd(hp["lr"], momentum=hp["momentum"])
+        return optax.sgd(hp["lr"])
+
+    task = bojax.Task.linen(build, optimizer=chosen, static=["kind"], batch_size=32)
+    space = SPACE.parameters | {
+        "kind": bojax.Categorical(["plain", "momentum"]),
+        "momentum": bojax.Float(0.5, 0.9),
+    }
+    for seed in (0, 1):
+        sweep = bojax.Sweep(
+            task, space, data=make_data(), strategy="random", max_budget=1, seed=seed
+        )
+        assert sweep.run(2).best is not None
+
+
+def test_a_rung_that_diverges_whole_ends_the_run_and_stays_on_disk(tmp_path):
+    space = bojax.Space({"lr": bojax.Float(1e30, 1e35, log=True), "dropout": bojax.Float(0, 0.5)})
+    settings = {"strategy": "random", "max_budget": 3, "bracket": 9}
+    sweep = bojax.Sweep(TASK, space, data=make_data(), store=tmp_path / "a.db", **settings)
+    words = r"rung of budget 1: all 9 members diverged .* trial 0 \(lr=.*train_loss=nan"
+    with pytest.raises(bojax.TrialError, match=words):
+        sweep.run(9)
+    with open_store(tmp_path / "a.db") as opened:
+        trials = opened.trials("main")
+        assert len(opened.reports("main")) == 9
+    assert [t.status for t in trials] == [Status.FAILED] * 9
+    result = bojax.Sweep.resume(tmp_path / "a.db", TASK, data=make_data())
+    assert result.best is None and len(result.trials) == 9
+
+
+@pytest.mark.parametrize(
+    ("counts", "settings", "task", "words"),
+    [
+        ((60, 0), {}, {}, "the training part has examples of class 0 alone"),
+        (
+            (59, 1),
+            {"split": bojax.CrossValidation(5, stratify=False, time=True, test=0.0)},
+            {},
+            "fold 0: the training part has examples of class 0 alone",
+        ),
+        (
+            (30, 30),
+            {"split": bojax.CrossValidation(3, time=True, test=0.0)},
+            {"metrics": ("accuracy", "auc")},
+            "fold 0: the validation part has examples of class 0 alone",
+        ),
+        ((30, 30), {}, {"batch_size": 64}, "batch_size=64: larger than the 36 training examples"),
+    ],
+)
+def test_folds_and_batches_that_cannot_teach_are_named(counts, settings, task, words):
+    y = np.repeat([0, 1], counts)
+    y[:1] = 0 if counts[1] < 30 else 1
+    data = bojax.ArrayData(np.zeros((60, 4)), y, **settings)
+    task = bojax.Task.linen(build, optimizer=optimizer, **{"batch_size": 8, **task})
+    with pytest.raises(bojax.BojaxError, match=words):
+        bojax.Sweep(task, SPACE, data=data, strategy="random", max_budget=3).run(3)
 
 
 def test_check_prints_plan_and_programs_without_running(small, count_compiles):

@@ -62,6 +62,49 @@ def test_a_member_equals_the_model_trained_alone_and_learns(name):
     assert after[1].metrics["loss"] < before[1].metrics["loss"]
 
 
+def test_masked_channels_equal_the_narrow_network_trained_alone():
+    """From the narrow network's weights, zeros beyond: the same losses, and zeros that stay."""
+    wide = CNN(2, (4, 8), batch_norm=False, width=jnp.float32(0.5))
+    narrow = CNN(2, (2, 4), batch_norm=False)
+    x, y = data("cnn").x[:16], data("cnn").y[:16]
+    before = wide.init(jax.random.key(0), x)["params"]
+    params = jax.tree.map(np.array, dict(before))
+    whole = params["output"]["kernel"].reshape(2, 2, 8, 2)
+    thin = {
+        "conv_0": {n: v[..., :2] for n, v in params["conv_0"].items()},
+        "conv_1": {
+            "kernel": params["conv_1"]["kernel"][:, :, :2, :4], "bias": params["conv_1"]["bias"][:4]
+        },
+        "output": {"kernel": whole[:, :, :4].reshape(16, 2), "bias": params["output"]["bias"]},
+    }  # fmt: skip
+
+    def losses(model, params):
+        tx = optax.adam(1e-2, eps=1e-5)
+
+        def step(carry, _):
+            params, state = carry
+
+            def loss(params):
+                outputs = model.apply({"params": params}, x, train=True)
+                return optax.softmax_cross_entropy_with_integer_labels(outputs, y).mean()
+
+            value, grads = jax.value_and_grad(loss)(params)
+            updates, state = tx.update(grads, state, params)
+            return (optax.apply_updates(params, updates), state), value
+
+        with jax.numpy_dtype_promotion("standard"):  # optax needs it
+            run = jax.jit(lambda p: jax.lax.scan(step, (p, tx.init(p)), length=30))
+            return run(params)
+
+    (after, _), mine = losses(wide, before)
+    _, alone = losses(narrow, thin)
+    np.testing.assert_allclose(mine, alone, atol=5e-5)
+    assert mine[-1] < 0.7 * mine[0]
+    np.testing.assert_array_equal(
+        after["conv_1"]["kernel"][..., 4:], before["conv_1"]["kernel"][..., 4:]
+    )
+
+
 @pytest.mark.parametrize(("stride", "side"), [(1, 6), (2, 6), (2, 7), (3, 7)])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_patches_are_flaxs_convolution(kernel, stride, side):

@@ -173,7 +173,7 @@ def test_the_last_batch_counts_its_examples_once():
         return params + jnp.sum(batch.weight * batch.y) / jnp.sum(batch.weight), state
 
     seen = {}
-    for size in (50, 100):
+    for size in (50, 60):
         task = bojax.Task(
             lambda key, hp, x: (jnp.zeros(()), {}), mean_target, lambda p, s, x, hp: x[:, 0],
             lambda hp: optax.set_to_zero(), metrics={"rmse": METRICS["rmse"]}, batch_size=size,
@@ -182,7 +182,7 @@ def test_the_last_batch_counts_its_examples_once():
         _, reports = run(task, data, epochs=1, configs={0: CONFIGS[0]})
         seen[size] = reports[0].metrics["train_loss"]
     mean = data.y[data.train].mean()
-    assert seen == {50: pytest.approx(mean, abs=1e-5), 100: pytest.approx(mean, abs=1e-5)}
+    assert seen == {50: pytest.approx(mean, abs=1e-5), 60: pytest.approx(mean, abs=1e-5)}
 
 
 def test_losses_agree_with_optax():

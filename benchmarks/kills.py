@@ -1,8 +1,10 @@
 """Kill a sweep and resume it: is what it ends with the same, to the bit?
 
-    python benchmarks/kills.py --kills 10
+    python benchmarks/kills.py --kills 10 --folder build/kills
+    python benchmarks/kills.py --kills 10 --folder build/kills_folds --folds
 
-Runs one sweep of examples/digits_mlp.py to its end. Then, again and again, starts the same
+Runs one sweep of examples/digits_mlp.py (with --folds over three folds and two seeds, six
+members a trial) to its end. Then, again and again, starts the same
 sweep, kills it with SIGKILL at a random instant after its first rung (every third time from
 inside a commit or a checkpoint), resumes it, and compares all trials, curves and history
 lines with those of the uninterrupted run. Seconds are left out of the comparison; they are
@@ -27,17 +29,17 @@ from bojax.history import History
 from bojax.store import open_store
 
 ROOT = Path(__file__).parent.parent
-ROWS = Path(__file__).parent / "rows" / "kills.csv"
+ROWS = [Path(__file__).parent / "rows" / f"{name}.csv" for name in ("kills", "kills_folds")]
+EXAMPLES = (ROOT / "examples" / "digits_mlp.py", Path(__file__).parent / "folded_digits.py")
 RUN = "bojax-0"
 FAULTS = ("commit", "checkpoint", "renamed")
 SECONDS = ("cost",)  # of a history line: how long it took
 
 
-def command(store: Path, trials: int, *more: str) -> list[str]:
+def command(store: Path, trials: int, example: Path, *more: str) -> list[str]:
     """The command line of one sweep."""
-    example = str(ROOT / "examples" / "digits_mlp.py")
     return [
-        sys.executable, "-m", "bojax.cli", "sweep", example, "--store", str(store),
+        sys.executable, "-m", "bojax.cli", "sweep", str(example), "--store", str(store),
         "--trials", str(trials), "--no-progress", "--picture", str(store.with_suffix(".png")),
         *more,
     ]  # fmt: skip
@@ -67,14 +69,16 @@ def committed(store: Path) -> set:
         return {(r.trial, r.budget, r.metrics["loss"]) for r in opened.reports(RUN)}
 
 
-def kill_once(store: Path, trials: int, fault: str, generator: random.Random) -> float:
+def kill_once(
+    store: Path, trials: int, example: Path, fault: str, generator: random.Random
+) -> float:
     """Start, wait for the first rung, kill; returns the seconds it lived after that."""
     environment = dict(os.environ)
     if fault:
         # The point is passed by the runs before (default, random) too: one rung each.
         environment["BOJAX_FAULT"] = f"{fault}:{generator.randint(3, 9)}"
     process = subprocess.Popen(
-        command(store, trials), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        command(store, trials, example), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env=environment,
     )  # fmt: skip
     began = None
@@ -100,22 +104,26 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder to work in")
-    parser.add_argument("--rows", type=Path, default=ROWS)
+    parser.add_argument("--folds", action="store_true", help="three folds and two seeds")
+    parser.add_argument("--rows", type=Path, help="CSV to write")
     options = parser.parse_args()
+    rows_file, example = options.rows or ROWS[options.folds], EXAMPLES[options.folds]
     options.folder.mkdir(parents=True, exist_ok=True)
     generator = random.Random(options.seed)
 
     whole = options.folder / "whole.db"
-    subprocess.run(command(whole, options.trials), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command(whole, options.trials, example), check=True, stdout=subprocess.DEVNULL)
     expected = outcome(whole)
     rows = []
     for number in range(options.kills):
         store = options.folder / f"killed-{number}.db"
         fault = FAULTS[number // 3 % 3] if number % 3 == 2 else ""
-        lived = kill_once(store, options.trials, fault, generator)
+        lived = kill_once(store, options.trials, example, fault, generator)
         before = committed(store)
         subprocess.run(
-            command(store, options.trials, "--resume"), check=True, stdout=subprocess.DEVNULL
+            command(store, options.trials, example, "--resume"),
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         same = outcome(store) == expected
         kept = before <= committed(store)
@@ -125,8 +133,8 @@ def main() -> None:
             "reports_committed": len(before), "reports_kept": kept, "equal": same,
         })  # fmt: skip
         print(rows[-1], flush=True)
-    options.rows.parent.mkdir(parents=True, exist_ok=True)
-    with options.rows.open("w", newline="") as file:
+    rows_file.parent.mkdir(parents=True, exist_ok=True)
+    with rows_file.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

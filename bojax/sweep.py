@@ -35,6 +35,9 @@ from bojax.training import (
     Task,
     TestScore,
 )
+from bojax.training.hyper import Schema
+from bojax.training.measured import SLOTS as MEASURED_SLOTS
+from bojax.training.measured import Measured, measure
 
 DEFAULT_RUN = "main"
 
@@ -68,6 +71,9 @@ class Sweep:
         chunk: members a device trains at once; None for a table's choice, which
             :meth:`check` prints.
         callbacks: called with every :class:`bojax.coordinate.Event`.
+
+    Attributes:
+        measurements: what :meth:`measured` timed, or None.
 
     Raises:
         ConfigError: the default is not of the space.
@@ -128,6 +134,7 @@ class Sweep:
         if self.default is not None:
             space.encode(self.default)  # raises, naming the parameter
         self.seeds, self.chunk, self.store = seeds, chunk, store
+        self.measurements: Measured | None = None
         self.callbacks = tuple(callbacks)
         self._scheduler(1)  # raises, naming the setting
 
@@ -148,6 +155,49 @@ class Sweep:
         if self.default is not None:
             sample[0] = self.default
         return f"{self.plan(trials)}\n\n{executor.plan(sample).describe()}"
+
+    def measured(self, trials: int = 64) -> Sweep:
+        """This sweep with chunk and ceilings by measurement: wasted arithmetic against programs.
+
+        Times a step of several chunks, and of the narrowest and the widest ceiling of every
+        `padded` parameter that has none given; compiles a few programs to do so. What was timed
+        is the new sweep's `measurements`, to be printed. A clock chose: write the numbers into
+        task and sweep to have the same run again. A stored run remembers them.
+
+        Args:
+            trials: of the run that it is for.
+        """
+        plan = self.plan(trials)
+        examples = max(len(train) for train, _ in self.data.folds)
+        sample = self.space.sample(64, seed=self.seed)
+        schema = Schema.of(self.space, static=self.task.static, padded=self.task.padded)
+        size = self.task.batch_size
+        steps = [
+            self.budget.steps(
+                plan.total,
+                examples=examples,
+                batch_size=structure.static[size] if isinstance(size, str) else size,
+            )
+            for structure in schema.structures(sample)
+        ]
+
+        def make(task: Task, chunk: int | None) -> LocalExecutor:
+            return LocalExecutor(
+                task, self.space, self.data, seeds=self.seeds, max_budget=3, chunk=chunk,
+                slots=MEASURED_SLOTS, seed=self.seed,
+            )  # fmt: skip
+
+        replicas = self.seeds * len(self.data.folds)
+        new = copy.copy(self)
+        new.measurements = measure(
+            make, self.task, self.space, steps=float(np.mean(steps)) * replicas, seed=self.seed
+        )
+        new._as_measured(new.measurements.chunk, new.measurements.padded)
+        return new
+
+    def _as_measured(self, chunk: int, padded: Mapping[str, Sequence[int]]) -> None:
+        self.chunk = chunk
+        self.task = replace(self.task, padded=dict(padded))
 
     # ------------------------------------------------------------------ running
 
@@ -356,7 +406,13 @@ class Sweep:
             "folds": len(self.data.folds),
             "unit": self.budget.unit,
             "passes": self.budget.passes,
+            **({} if self.measurements is None else {"measured": self._chosen()}),
         }
+
+    def _chosen(self) -> dict[str, Any]:
+        """What was measured, as it is stored."""
+        padded = {name: list(ceilings) for name, ceilings in self.task.padded}
+        return {"chunk": self.chunk, "padded": padded}
 
     def _register(self, opened: Any, trials: int, resume: bool) -> None:
         """Record the run, or check that the stored one is this one."""
@@ -388,6 +444,9 @@ class Sweep:
         mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
         theirs = {"seeds": 1, "folds": 1, "unit": "epochs", "passes": 1} | stored.settings
         theirs |= {"seed": stored.seed, "space": stored.space}
+        if "measured" in theirs:  # by the clock of that day: the stored choice stands
+            self._as_measured(**theirs["measured"])
+            mine.pop("measured", None)
         for name, value in mine.items():
             if _jsonable(value) != _jsonable(theirs.get(name)):
                 raise ConfigError(

@@ -385,8 +385,7 @@ class LocalExecutor:
             outputs, read = programs.check()
             check_outputs(self.task, self.data, outputs)
             self._read |= read
-            platform = self._devices.devices[0].platform
-            chunk = self.chunk or chunk_for(platform, self.members, programs.largest())
+            chunk = self.chunk or chunk_for(self.platform, self.members, programs.largest())
             programs.resize(chunk, chunks_for(len(self._devices), chunk, self.slots))
             fixed = {**structure.static, **structure.ceiling}
             name = ", ".join(f"{n}={v}" for n, v in fixed.items()) or "all"
@@ -692,6 +691,20 @@ class LocalExecutor:
         return Hyperparameters(first(values), first(active), steps, structure)
 
     # ------------------------------------------------------------------ plan
+
+    @property
+    def platform(self) -> str:
+        """Of the devices: "cpu", "gpu" or "tpu"."""
+        return self._devices.devices[0].platform
+
+    def call_of(self, config: Mapping[str, Any]) -> tuple[int, int]:
+        """Trials that fill a call of this configuration's programs, and steps of its epoch."""
+        (structure,) = self._schema.structures([config])
+        with float32_scope():
+            bucket = self._bucket(structure)
+        members = len(self._devices) * bucket.programs.chunks * bucket.programs.chunk
+        epoch = pop.steps_per_epoch(int(self._train_sizes.max()), bucket.batch_size)
+        return max(members // self.replicas, 1), epoch
 
     def plan(self, configs: Sequence[Mapping] | Mapping[int, Mapping]) -> Plan:
         """Buckets, memory and call shape for these configurations; compiles nothing."""

@@ -78,7 +78,8 @@ def kill_once(
         # The point is passed by the runs before (default, random) too: one rung each.
         environment["BOJAX_FAULT"] = f"{fault}:{generator.randint(3, 9)}"
     process = subprocess.Popen(
-        command(store, trials, example), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        command(store, trials, example), stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
         env=environment,
     )  # fmt: skip
     began = None

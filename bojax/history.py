@@ -326,17 +326,20 @@ class Job:
         trial: number of the trial.
         start, stop: budgets; `start` is 0 for a new trial.
         clone_of: the trial whose state it starts from, or None.
+        donors: the trials one of which is to become `clone_of`, as a scheduler that draws
+            nothing says it; empty once that is decided.
 
     Example:
         >>> from bojax.history import Job
         >>> Job(trial=3, start=0, stop=9)
-        Job(trial=3, start=0, stop=9, clone_of=None)
+        Job(trial=3, start=0, stop=9, clone_of=None, donors=())
     """
 
     trial: int
     start: float
     stop: float
     clone_of: int | None = None
+    donors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -396,7 +399,7 @@ def to_json(record: Any) -> str:
     Example:
         >>> from bojax.history import Job, from_json, to_json
         >>> from_json(Job, to_json(Job(1, 0, 3)))
-        Job(trial=1, start=0, stop=3, clone_of=None)
+        Job(trial=1, start=0, stop=3, clone_of=None, donors=())
     """
     body = {"schema": SCHEMA}
     for name in record.__dataclass_fields__:

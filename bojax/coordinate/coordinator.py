@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bojax.coordinate.events import Callback, Event
+from bojax.coordinate.explore import explored, names_to_explore
 from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
 from bojax.history import Job, Report, Status, Trial
 from bojax.schedulers import DONE, WAIT
@@ -29,6 +30,7 @@ from bojax.strategies.session import Session
 
 CHECKPOINT = "population"
 ALL = 2**31 - 1  # free slots: the executor packs as many calls as it needs
+_EXPLORE = 0x9B7  # its stream of the run's seed
 MANY = 8  # members of a rung that do not all diverge by chance
 
 
@@ -106,6 +108,10 @@ class Coordinator:
             capacity=sum(row.members for row in plan.rows),
             batch=max(row.members for row in plan.rows if row.rung == 0),
         )
+        self._explored: tuple[str, ...] = ()
+        if (explore := getattr(scheduler, "explore", None)) is not None:
+            fixed = getattr(executor, "fixed", ())
+            self._explored = names_to_explore(space, explore["perturb"], fixed)
         if space.fidelity is None:
             raise SpaceError("Coordinator: the space needs a fidelity; see Space.with_fidelity.")
         self._fidelity = space.fidelity
@@ -142,7 +148,7 @@ class Coordinator:
                 "it lost a report."
             )
         began = time.perf_counter()
-        jobs = self._fill(jobs)
+        jobs = self._cloned(self._fill([j for j in jobs if not j.donors]), jobs)
         asked = time.perf_counter()
         self.ask_seconds += asked - began
         for job in jobs:
@@ -221,7 +227,30 @@ class Coordinator:
             self.scheduler.report(job.trial, job.stop, math.nan, status=Status.FAILED)
         return [job for job in jobs if job.trial not in missing]
 
-    def _open(self, row: np.ndarray, config: Mapping[str, Any], source: str, info: Any) -> None:
+    def _cloned(self, filled: list[Job], jobs: list[Job]) -> list[Job]:
+        """Copies of population based training: a donor drawn, its configuration perturbed.
+
+        Chance is the run's seed and the copy's number alone, so that a resumed run draws alike.
+        """
+        for job in jobs:
+            if not job.donors:
+                continue
+            rng = np.random.default_rng([_EXPLORE, abs(self.seed), job.trial])
+            donor = self.trials[job.donors[int(rng.integers(len(job.donors)))]]
+            config = explored(
+                self.space, donor.config, self._explored, rng,
+                factors=self.scheduler.explore["factors"],
+                resample=self.scheduler.explore["resample"],
+            )  # fmt: skip
+            if job.trial == len(self.trials):  # else it was opened before its job was lost
+                self._open(self.space.encode(config), config, "clone", None, donor.id)
+            filled.append(replace(job, clone_of=self.trials[job.trial].parent, donors=()))
+        return filled
+
+    def _open(
+        self, row: np.ndarray, config: Mapping[str, Any], source: str, info: Any,
+        parent: int | None = None,
+    ) -> None:  # fmt: skip
         number = len(self.trials)
         trial = Trial(
             id=number,
@@ -229,6 +258,7 @@ class Coordinator:
             row=row,
             seed=self.seed,
             source=source,
+            parent=parent,
         )
         self.trials.append(trial)
         self._infos[number] = info
@@ -289,7 +319,7 @@ class Coordinator:
         latest = {number: d for number, d in latest.items() if number < len(self.trials)}
         for number, decision in latest.items():
             trial = self.trials[number]
-            if decision.action == "stop" and trial.status != Status.FAILED:
+            if decision.action in ("stop", "clone") and trial.status != Status.FAILED:
                 over = trial.fidelity == largest
                 self.trials[number] = replace(trial, status=Status.DONE if over else Status.STOPPED)
         return [latest[number] for number in sorted(latest)]

@@ -1,6 +1,7 @@
 """Schedulers: who trains on, and how far. Deterministic state machines, one method a file."""
 
 from bojax.schedulers._full_budget import full_budget
+from bojax.schedulers._pbt import pbt
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import DONE, WAIT, Scheduler, Signal
 from bojax.schedulers._registry import METHODS, by_name
@@ -17,6 +18,7 @@ __all__ = [
     "Signal",
     "by_name",
     "full_budget",
+    "pbt",
     "plateau",
     "successive_halving",
 ]

@@ -7,12 +7,14 @@ from typing import Any
 
 from bojax.errors import SchedulerError
 from bojax.schedulers._full_budget import full_budget
+from bojax.schedulers._pbt import pbt
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import Scheduler
 from bojax.schedulers._successive_halving import successive_halving
 
 METHODS = {
     "full_budget": full_budget,
+    "pbt": pbt,
     "plateau": plateau,
     "successive_halving": successive_halving,
 }

@@ -57,13 +57,13 @@ def successive_halving(
         >>> import bojax
         >>> scheduler = bojax.schedulers.successive_halving(max_budget=3, trials=3)
         >>> scheduler.next_jobs(8)[0]
-        Job(trial=0, start=0, stop=1, clone_of=None)
+        Job(trial=0, start=0, stop=1, clone_of=None, donors=())
         >>> for trial, value in [(0, 0.7), (1, 0.2), (2, 0.5)]:
         ...     decisions = scheduler.report(trial, 1, value)
         >>> [decision.action for decision in decisions]
         ['stop', 'promote', 'stop']
         >>> scheduler.next_jobs(8)
-        [Job(trial=1, start=1, stop=3, clone_of=None)]
+        [Job(trial=1, start=1, stop=3, clone_of=None, donors=())]
     """
     if isinstance(eta, bool) or not isinstance(eta, (int, float)) or not 1 < eta < math.inf:
         raise SchedulerError(f"eta must be a number above 1, got {eta!r}; 3 is usual.")

@@ -693,6 +693,11 @@ class LocalExecutor:
     # ------------------------------------------------------------------ plan
 
     @property
+    def fixed(self) -> frozenset[str]:
+        """Parameters that cannot change while a member trains: they choose its program."""
+        return frozenset((*self.task.static, *(name for name, _ in self.task.padded)))
+
+    @property
     def platform(self) -> str:
         """Of the devices: "cpu", "gpu" or "tpu"."""
         return self._devices.devices[0].platform

@@ -502,9 +502,9 @@ def _strategy(name: str) -> Any:
     from bojax.benchmark import Doubled
 
     plain = name.removesuffix(TWICE)
-    if plain not in strategies.NAMES:
+    if plain not in strategies.names():
         raise ConfigError(
-            f"--method {name}: unknown; expected one of {', '.join(strategies.NAMES)}, with "
+            f"--method {name}: unknown; expected one of {', '.join(strategies.names())}, with "
             f"{TWICE} for twice the budget."
         )
     strategy = strategies.by_name(plain)

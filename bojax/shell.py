@@ -39,12 +39,12 @@ def open_optimizer(store: str, space: Path | None = None, **given: Any) -> Optim
         BojaxError: as the :class:`~bojax.Optimizer` does.
         ConfigError: the space's file cannot be read, or a setting is not the store's.
     """
-    from bojax.strategies import NAMES
+    from bojax.strategies import names
 
     given = {name: value for name, value in given.items() if value is not None}
-    if given.get("strategy", "gp") not in NAMES:
+    if given.get("strategy", "gp") not in names():
         raise ConfigError(
-            f"strategy {given['strategy']!r}: unknown; expected one of {', '.join(NAMES)}."
+            f"strategy {given['strategy']!r}: unknown; expected one of {', '.join(names())}."
         )
     optimizer = Optimizer(None if space is None else read_space(space), store=store, **given)
     kept = {name: getattr(optimizer, name) for name in ("seed", "direction")}

@@ -722,13 +722,11 @@ def _scheduler_settings(name: str | Mapping[str, Any], **settings: Any) -> dict[
     """The settings a scheduler of that name takes, and those given for it alone."""
     import inspect
 
-    from bojax.schedulers import METHODS
+    from bojax.schedulers import method
 
     own = {} if isinstance(name, str) else dict(name)
     name = own.pop("name", "successive_halving") if not isinstance(name, str) else name
-    if name not in METHODS:
-        scheduler_by_name(name)  # raises, listing the known ones
-    takes = inspect.signature(METHODS[name]).parameters
+    takes = inspect.signature(method(name)).parameters
     return {"name": name, **{k: v for k, v in settings.items() if k in takes}, **own}
 
 

@@ -4,7 +4,7 @@ from bojax.schedulers._full_budget import full_budget
 from bojax.schedulers._pbt import pbt
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import DONE, WAIT, Scheduler, Signal
-from bojax.schedulers._registry import METHODS, by_name
+from bojax.schedulers._registry import METHODS, by_name, method
 from bojax.schedulers._rung_table import Rung, RungTable
 from bojax.schedulers._successive_halving import successive_halving
 
@@ -18,6 +18,7 @@ __all__ = [
     "Signal",
     "by_name",
     "full_budget",
+    "method",
     "pbt",
     "plateau",
     "successive_halving",

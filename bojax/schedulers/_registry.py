@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
+from bojax import plugins
 from bojax.errors import SchedulerError
 from bojax.schedulers._full_budget import full_budget
 from bojax.schedulers._pbt import pbt
@@ -20,6 +22,27 @@ METHODS = {
 }
 
 
+GROUP = "bojax.schedulers"  # of entry points of other packages, see `bojax.plugins`
+
+
+def method(name: str) -> Callable[..., Scheduler]:
+    """What makes the schedulers of that name, ours or another package's.
+
+    Raises:
+        SchedulerError: nobody has it.
+
+    Example:
+        >>> from bojax.schedulers import method
+        >>> method("full_budget").__name__
+        'full_budget'
+    """
+    make = METHODS.get(name) or plugins.load(GROUP, name)
+    if make is None:
+        known = ", ".join(sorted({*METHODS, *plugins.names(GROUP)}))
+        raise SchedulerError(f"scheduler {name!r}: unknown; expected one of {known}.")
+    return make
+
+
 def by_name(name: str, **settings: Any) -> Scheduler:
     """The scheduler of that name, with those settings.
 
@@ -31,14 +54,11 @@ def by_name(name: str, **settings: Any) -> Scheduler:
         >>> bojax.schedulers.by_name("full_budget", max_budget=9, trials=4)
         full_budget(max_budget=9, bracket=None, trials=4)
     """
-    if name not in METHODS:
-        raise SchedulerError(
-            f"scheduler {name!r}: unknown; expected one of {', '.join(sorted(METHODS))}."
-        )
-    known = inspect.signature(METHODS[name]).parameters
+    make = method(name)
+    known = inspect.signature(make).parameters
     for setting in settings:
         if setting not in known:
             raise SchedulerError(
                 f"{name}: no setting {setting!r}; expected one of {', '.join(known)}."
             )
-    return METHODS[name](**settings)
+    return make(**settings)

@@ -1,6 +1,7 @@
 """Strategies: what decides which configurations to try; one method a file.
 
-A new one is a file, a row in `NAMES` and a row in the documentation.
+A new one is a file, a row in `NAMES` and a row in the documentation. Those of other packages are
+found by their entry points (:mod:`bojax.plugins`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bojax import plugins
 from bojax.errors import ConfigError
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
@@ -19,6 +21,7 @@ from bojax.strategies._turbo import Turbo, turbo
 from bojax.strategies.protocol import Info, Sizes, Strategy
 
 NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sobol, "turbo": turbo}
+GROUP = "bojax.strategies"  # of entry points
 # `model_based` has no name: what it is made of are objects, which only their owner can name.
 
 __all__ = [
@@ -37,11 +40,27 @@ __all__ = [
     "from_description",
     "gp",
     "model_based",
+    "names",
     "random",
     "sobol",
     "to_description",
     "turbo",
 ]
+
+
+def names() -> tuple[str, ...]:
+    """Every strategy that has a name, ours and those of installed packages.
+
+    Example:
+        >>> import bojax
+        >>> "gp" in bojax.strategies.names()
+        True
+    """
+    return (*NAMES, *(name for name in plugins.names(GROUP) if name not in NAMES))
+
+
+def _maker(name: str) -> Callable[..., Any] | None:
+    return NAMES.get(name) or plugins.load(GROUP, name)
 
 
 def by_name(strategy: Any) -> Any:
@@ -56,11 +75,11 @@ def by_name(strategy: Any) -> Any:
         Random()
     """
     if isinstance(strategy, str):
-        if strategy not in NAMES:
-            raise ValueError(
-                f"strategy: unknown name {strategy!r}; expected one of {', '.join(NAMES)}."
-            )
-        return NAMES[strategy]()
+        make = _maker(strategy)
+        if make is None:
+            known = ", ".join(names())
+            raise ValueError(f"strategy: unknown name {strategy!r}; expected one of {known}.")
+        return make()
     if not isinstance(strategy, Strategy):
         raise ValueError(
             f"strategy: expected a name or an object with init, ask and tell, got {strategy!r}."
@@ -76,8 +95,10 @@ def to_description(strategy: Any) -> dict[str, Any]:
         >>> bojax.strategies.to_description(bojax.strategies.random())
         {'name': 'random', 'settings': {}}
     """
-    for name, make in NAMES.items():
-        if type(make()) is type(strategy):
+    ours = type(strategy).__module__.split(".")[0] == "bojax"
+    for name in NAMES if ours else names():  # others are imported only to be compared with others
+        make = _maker(name)
+        if make is not None and type(make()) is type(strategy):
             fields = {f: getattr(strategy, f) for f in strategy.__dataclass_fields__}
             surrogate = fields.pop("surrogate", None)
             if surrogate is not None:
@@ -100,9 +121,10 @@ def from_description(data: Mapping[str, Any]) -> Any:
         >>> bojax.strategies.from_description({"name": "random", "settings": {}})
         Random()
     """
-    if data["name"] not in NAMES:
+    make = None if data["name"] is None else _maker(data["name"])
+    if make is None:
         raise ConfigError(
             f"strategy: saved with {data['settings'].get('type', data['name'])!r}, which bojax "
             "does not have; pass it again with strategy=."
         )
-    return NAMES[data["name"]](**data["settings"])
+    return make(**data["settings"])

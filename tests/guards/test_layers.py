@@ -6,7 +6,7 @@ from modules import imports, modules
 # From the bottom up. A part is a module or package below `bojax`; the parts of one layer do
 # not know each other.
 LAYERS = (
-    ("executables",),
+    ("executables", "plugins"),
     ("errors", "configuration", "pytrees"),
     ("space",),
     ("kernels", "optimize", "stats"),

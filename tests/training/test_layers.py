@@ -8,7 +8,7 @@ import pytest
 from flax import linen
 
 from bojax.training.layers import Dense, Dropout, LayerNorm, quick_uniform
-from bojax.training.models import ACTIVATIONS, MLP
+from bojax.training.models import ACTIVATIONS, MLP, OPERATIONS, Layered
 
 WIDTH, PADDED, DEPTH, MAX_DEPTH = 5, 8, 2, 4
 
@@ -169,3 +169,41 @@ def test_an_activation_can_be_chosen_by_data():
         own = MLP(3, 8, activation=ACTIVATIONS[name]).apply(variables, x)
         np.testing.assert_array_equal(own, expected)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
+
+
+def test_a_masked_architecture_is_the_plain_network_it_stands_for():
+    """Depth, widths, operations and skips as data, against the layers written out with slices."""
+    kinds = tuple(OPERATIONS)
+    chosen = [(4, "product", False), (8, "tanh", True), (6, "gate", True), (8, "relu", True)]
+    widths, names, skips = zip(*chosen, strict=True)
+    codes = [jnp.int32(kinds.index(name)) for name in names]
+    x = jax.random.normal(jax.random.key(1), (5, 7))
+    for depth in (1, 2, 3, 4):
+        model = Layered(
+            3, jnp.int32(depth), [jnp.int32(w) for w in widths], codes,
+            [jnp.bool_(skip) for skip in skips], 8,
+        )  # fmt: skip
+        variables = jax.jit(model.init)(jax.random.key(0), x)
+        params = jax.tree.map(np.asarray, variables["params"])
+        h = np.asarray(x) @ params["stem"]["kernel"][:, :4] + params["stem"]["bias"][:4]
+        for layer in range(depth):
+            w, kernel = widths[layer], params[f"layer_{layer}"]["kernel"]
+            z = h @ kernel[: h.shape[1], :w] + params[f"layer_{layer}"]["bias"][:w]
+            z = (z - z.mean(1, keepdims=True)) / np.sqrt(z.var(1, keepdims=True) + 1e-6)
+            before = np.zeros_like(z)
+            common = min(w, h.shape[1])
+            before[:, :common] = h[:, :common]
+            out = {
+                "product": z * np.tanh(before),
+                "tanh": np.tanh(z),
+                "gate": z / (1 + np.exp(-z)),
+                "relu": np.maximum(z, 0),
+            }[names[layer]]
+            if skips[layer]:
+                total = np.zeros((5, max(w, h.shape[1])))
+                total[:, :w] += out
+                total[:, : h.shape[1]] += h
+                out = total
+            h = out
+        outputs = h @ params["output"]["kernel"][: h.shape[1]] + params["output"]["bias"]
+        np.testing.assert_allclose(jax.jit(model.apply)(variables, x), outputs, atol=2e-6)

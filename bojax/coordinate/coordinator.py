@@ -21,7 +21,7 @@ import numpy as np
 from bojax.coordinate.events import Callback, Event
 from bojax.coordinate.explore import explored, names_to_explore
 from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
-from bojax.history import Job, Report, Status, Trial
+from bojax.history import Decision, Job, Report, Status, Trial
 from bojax.schedulers import DONE, WAIT
 from bojax.space import Space
 from bojax.store import Lease, read_checkpoint, write_checkpoint
@@ -148,18 +148,20 @@ class Coordinator:
                 "it lost a report."
             )
         began = time.perf_counter()
-        jobs = self._cloned(self._fill([j for j in jobs if not j.donors]), jobs)
+        filled, unfilled = self._fill([job for job in jobs if not job.donors])
+        jobs = self._cloned(filled, jobs)
         asked = time.perf_counter()
         self.ask_seconds += asked - began
         for job in jobs:
             self._pending(job)
         configs = {job.trial: self.trials[job.trial].config for job in jobs}
         reports = self.executor.run(jobs, configs) if jobs else []
-        decisions = self._take(jobs, reports)
-        alive = [d.trial for d in decisions if d.action in ("promote", "pause")]
+        decided = self._take(jobs, reports, unfilled)
+        # A paused trial may be promoted many turns later.
+        alive = [trial.id for trial in self.trials if trial.status == Status.PAUSED]
         best = self.best
         self.executor.keep([*alive, *([best.id] if best is not None else [])])
-        self._commit([job.trial for job in jobs], reports)
+        self._commit(sorted(decided | {job.trial for job in jobs}), reports)
         self._emit(
             "rung",
             budget=jobs[0].stop if jobs else 0.0,
@@ -195,8 +197,12 @@ class Coordinator:
 
     # ------------------------------------------------------------------ asking
 
-    def _fill(self, jobs: list[Job]) -> list[Job]:
-        """Give every new trial a configuration; jobs of trials that got none fall away."""
+    def _fill(self, jobs: list[Job]) -> tuple[list[Job], list[Decision]]:
+        """Give every new trial a configuration; jobs of trials that got none fall away.
+
+        Returns:
+            The jobs left, and what the scheduler decided for want of the others.
+        """
         new = [job for job in jobs if job.trial >= len(self.trials)]
         for expected, job in enumerate(new, start=len(self.trials)):
             if job.trial != expected and not self.exhausted:
@@ -205,7 +211,7 @@ class Coordinator:
                     f"is {expected}."
                 )
         if not new:
-            return jobs
+            return jobs, []
         begun = len(self.trials)
         for config in self._first[begun : begun + len(new)]:
             self._open(self.space.encode(config), config, "default", None)
@@ -221,11 +227,12 @@ class Coordinator:
         filled = len(self.trials) - begun
         self._emit("asked", trials=filled)
         missing = {job.trial for job in new[filled:]}
+        decisions = []
         for job in new[filled:]:
             # The scheduler goes on without them, as without any trial that failed at once.
             self.exhausted = True
-            self.scheduler.report(job.trial, job.stop, math.nan, status=Status.FAILED)
-        return [job for job in jobs if job.trial not in missing]
+            decisions += self.scheduler.report(job.trial, job.stop, math.nan, status=Status.FAILED)
+        return [job for job in jobs if job.trial not in missing], decisions
 
     def _cloned(self, filled: list[Job], jobs: list[Job]) -> list[Job]:
         """Copies of population based training: a donor drawn, its configuration perturbed.
@@ -279,9 +286,9 @@ class Coordinator:
 
     # ------------------------------------------------------------------ reporting
 
-    def _take(self, jobs: list[Job], reports: list[Report]) -> list[Any]:
-        """Results into the history, the records and the scheduler; the last decisions."""
-        latest: dict[int, Any] = {}
+    def _take(self, jobs: list[Job], reports: list[Report], unfilled: list[Decision]) -> set[int]:
+        """Results into the history, the records and the scheduler; trials it decided on."""
+        latest = {decision.trial: decision for decision in unfilled}
         for job, report in zip(jobs, reports, strict=True):
             if self.metric not in report.metrics:
                 known = ", ".join(report.metrics)
@@ -322,7 +329,7 @@ class Coordinator:
             if decision.action in ("stop", "clone") and trial.status != Status.FAILED:
                 over = trial.fidelity == largest
                 self.trials[number] = replace(trial, status=Status.DONE if over else Status.STOPPED)
-        return [latest[number] for number in sorted(latest)]
+        return set(latest)
 
     @property
     def best(self) -> Trial | None:

@@ -1,7 +1,11 @@
 """Schedulers: who trains on, and how far. Deterministic state machines, one method a file."""
 
+from bojax.schedulers._asha import asha
 from bojax.schedulers._full_budget import full_budget
+from bojax.schedulers._hyperband import hyperband
+from bojax.schedulers._median import median
 from bojax.schedulers._pbt import pbt
+from bojax.schedulers._percentile import percentile
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import DONE, WAIT, Scheduler, Signal
 from bojax.schedulers._registry import METHODS, by_name, method
@@ -16,10 +20,14 @@ __all__ = [
     "RungTable",
     "Scheduler",
     "Signal",
+    "asha",
     "by_name",
     "full_budget",
+    "hyperband",
+    "median",
     "method",
     "pbt",
+    "percentile",
     "plateau",
     "successive_halving",
 ]

@@ -7,18 +7,23 @@ one another, so that whoever fills them learns from one before starting the next
 
 from __future__ import annotations
 
-import math
-import operator
 from dataclasses import dataclass
 from typing import Any
 
 from bojax.errors import SchedulerError
 from bojax.history import Decision, Job, Status
 from bojax.schedulers._protocol import DONE, WAIT, Signal
+from bojax.schedulers._ranking import Value, best_first, checked, plain, restored
 from bojax.schedulers._rung_table import RungTable, rungs_of
-
-STATE_VERSION = 1
-ROUNDING = 1e-9  # 9 / 3 and log(27) / log(3) must not fall short of 3 by a rounding error
+from bojax.schedulers._settings import (
+    STATE_VERSION,
+    check_known,
+    check_status,
+    check_stored,
+    grown,
+    integer,
+    one_in,
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class BracketScheduler:
         self._rung = 0
         self._members: list[int] | None = None  # None before the bracket is begun
         self._running: set[int] = set()
-        self._values: dict[int, float | None] = {}  # reported at this rung; None: failed
+        self._values: dict[int, Value | None] = {}  # reported at this rung; None: failed
         if trials is not None:
             self.extend(trials)
 
@@ -91,13 +96,7 @@ class BracketScheduler:
         Raises:
             SchedulerError: fewer than are planned.
         """
-        trials = integer("trials", trials)
-        planned = sum(self._sizes)
-        if trials < planned:
-            raise SchedulerError(
-                f"trials must not shrink: {planned} are planned, got {trials}; "
-                "make a new scheduler."
-            )
+        trials = grown(trials, sum(self._sizes))
         self._sizes = self._sizes_for(trials, self._sizes)
 
     def _sizes_for(self, trials: int, sizes: list[int]) -> list[int]:
@@ -115,7 +114,7 @@ class BracketScheduler:
         """Members of each rung; one at least reaches the last, however small the bracket."""
         members = [size]
         for _ in self._budgets(bracket)[1:]:
-            members.append(max(1, math.floor(members[-1] / self._eta + ROUNDING)))
+            members.append(max(1, one_in(self._eta, members[-1])))
         return members
 
     # ------------------------------------------------------------------------------- jobs
@@ -153,13 +152,14 @@ class BracketScheduler:
     # ---------------------------------------------------------------------------- reports
 
     def report(
-        self, trial: int, budget: int, value: float, *, status: Status = Status.DONE
+        self, trial: int, budget: int, value: Value, *, status: Status = Status.DONE
     ) -> list[Decision]:
         """Take in a trial's value at a budget.
 
         Args:
             trial, budget: of the job reported.
-            value: minimised; one that is not finite counts as failed.
+            value: minimised, a number or a tuple of them, ranked by Pareto front; one that is
+                not finite counts as failed.
             status: DONE; FAILED: never promoted; STALE: its worker was lost, and the job
                 is given out again.
 
@@ -170,45 +170,45 @@ class BracketScheduler:
 
         Raises:
             SchedulerError: no such job is running: the trial is unknown, has reported this
-                budget before, or its rung is closed.
+                budget before, or its rung is closed; or the value has another number of
+                metrics than those before it.
         """
         self._check_report(trial, budget)
-        if status not in (Status.DONE, Status.FAILED, Status.STALE):
-            raise SchedulerError(
-                f"trial {trial}: a report is DONE, FAILED or STALE, got {status!r}."
-            )
+        check_status(trial, status)
+        kept = None
+        if status == Status.DONE:
+            kept = checked(trial, value, self._values.values())
         self._running.remove(trial)
         if status == Status.STALE:
             return [Decision(trial, "continue")]
-        failed = status == Status.FAILED or not math.isfinite(value)
-        self._values[trial] = None if failed else float(value)
+        self._values[trial] = kept
         if len(self._values) < len(self._members or ()):
-            return [Decision(trial, "stop" if failed else "pause")]
+            return [Decision(trial, "stop" if kept is None else "pause")]
         return self._close_rung()
 
     def _close_rung(self) -> list[Decision]:
-        """Rank the rung's members; the order their reports came in plays no part."""
-        finite = sorted((v, trial) for trial, v in self._values.items() if v is not None)
-        planned = self._members_of(self._sizes[self._bracket], self._bracket)
-        last = self._rung + 1 == len(planned)
-        best = [] if last else sorted(t for _, t in finite[: planned[self._rung + 1]])
+        """Decide on the rung's members; the order their reports came in plays no part."""
+        last = self._rung + 1 == len(self._budgets(self._bracket))
+        finite = {trial: v for trial, v in sorted(self._values.items()) if v is not None}
+        going = [] if last else sorted(self._survivors(finite))
+        on = set(going)
         decisions = [
-            Decision(trial, "promote" if trial in best else "stop")
-            for trial in sorted(self._values)
+            Decision(trial, "promote" if trial in on else "stop") for trial in sorted(self._values)
         ]
         self._values = {}
-        if best:
-            self._rung, self._members = self._rung + 1, best
+        if going:
+            self._rung, self._members = self._rung + 1, going
         else:
             self._bracket, self._rung, self._members = self._bracket + 1, 0, None
         return decisions
 
+    def _survivors(self, values: dict[int, Value]) -> list[int]:
+        """Who goes on, of those with a value at this rung: the best, as many as planned."""
+        planned = self._members_of(self._sizes[self._bracket], self._bracket)
+        return best_first(values)[: planned[self._rung + 1]]
+
     def _check_begun(self) -> None:
-        if not self._sizes:
-            raise SchedulerError(
-                f"{self._method}: the number of trials is not known yet; give trials=, or "
-                "call extend(trials)."
-            )
+        check_known(self._method, sum(self._sizes))
 
     def _check_report(self, trial: int, budget: int) -> None:
         begun = self._bracket + (self._members is not None)
@@ -248,7 +248,7 @@ class BracketScheduler:
             "rung": self._rung,
             "members": None if self._members is None else list(self._members),
             "running": sorted(self._running),
-            "values": [[trial, self._values[trial]] for trial in sorted(self._values)],
+            "values": [[trial, plain(self._values[trial])] for trial in sorted(self._values)],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -258,42 +258,9 @@ class BracketScheduler:
             SchedulerError: it belongs to a scheduler with other settings, or was written
                 by a newer version.
         """
-        if state["version"] > STATE_VERSION:
-            raise SchedulerError(
-                f"scheduler state: written as version {state['version']}, this bojax reads "
-                f"up to {STATE_VERSION}; upgrade bojax."
-            )
-        was = {"method": state["method"], **state["settings"]}
-        mine = {"method": self._method, **self._settings}
-        for name in was.keys() | mine.keys():
-            if was.get(name) != mine.get(name):
-                raise SchedulerError(
-                    f"scheduler state: {name} was {was.get(name)!r} when the run was "
-                    f"stored, got {mine.get(name)!r}; a run goes on with its own settings."
-                )
+        check_stored(state, self._method, self._settings)
         self._sizes = list(state["sizes"])
         self._bracket, self._rung = state["bracket"], state["rung"]
         self._members = None if state["members"] is None else list(state["members"])
         self._running = set(state["running"])
-        self._values = dict(state["values"])
-
-
-# -------------------------------------------------------------------------------- settings
-
-
-def integer(name: str, value: Any, least: int = 1) -> int:
-    """A whole number of at least `least`, or a SchedulerError that names the setting."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < least:
-        raise SchedulerError(f"{name} must be an integer of at least {least}, got {value!r}.")
-    return number
-
-
-def geometric_budgets(eta: float, min_budget: int, max_budget: int) -> tuple[int, ...]:
-    """`max_budget / eta**k`, rounded, down to at least `min_budget`; rising, no repeats."""
-    rungs = math.floor(math.log(max_budget / min_budget) / math.log(eta) + ROUNDING)
-    budgets = {max(min_budget, round(max_budget / eta**k)) for k in range(rungs + 1)}
-    return tuple(sorted(budgets))
+        self._values = {trial: restored(value) for trial, value in state["values"]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bojax.schedulers._brackets import Bracket, BracketScheduler, integer
+from bojax.schedulers._brackets import Bracket, BracketScheduler
+from bojax.schedulers._settings import integer
 
 
 def full_budget(

@@ -11,8 +11,9 @@ import math
 from typing import Any
 
 from bojax.errors import SchedulerError
-from bojax.history import Decision
-from bojax.schedulers._brackets import Bracket, BracketScheduler, integer
+from bojax.schedulers._brackets import Bracket, BracketScheduler
+from bojax.schedulers._ranking import Value, first
+from bojax.schedulers._settings import budget_range, integer
 
 
 class PlateauScheduler(BracketScheduler):
@@ -29,29 +30,16 @@ class PlateauScheduler(BracketScheduler):
     def _members_of(self, size: int, bracket: int) -> list[int]:
         return [size for _ in self._budgets(bracket)]
 
-    def _close_rung(self) -> list[Decision]:
-        going = []
-        for trial, value in sorted(self._values.items()):
+    def _survivors(self, values: dict[int, Value]) -> list[int]:
+        """Those that still improve, by their first metric."""
+        looks = {}
+        for trial, value in values.items():
             best, since = self._looks.get(trial, (math.inf, 0))
-            if value is None:
-                continue
-            better = value < best - self._delta
-            self._looks[trial] = (value, 0) if better else (best, since + 1)
-            if self._looks[trial][1] < self._patience:
-                going.append(trial)
-        if self._rung + 1 == len(self._budgets(self._bracket)):
-            going = []
-        decisions = [
-            Decision(trial, "promote" if trial in going else "stop")
-            for trial in sorted(self._values)
-        ]
-        self._values = {}
-        self._looks = {trial: self._looks[trial] for trial in going}
-        if going:
-            self._rung, self._members = self._rung + 1, going
-        else:
-            self._bracket, self._rung, self._members = self._bracket + 1, 0, None
-        return decisions
+            better = first(value) < best - self._delta
+            looks[trial] = (first(value), 0) if better else (best, since + 1)
+        going = [trial for trial, (_, since) in looks.items() if since < self._patience]
+        self._looks = {trial: looks[trial] for trial in going}
+        return going
 
     def state(self) -> dict[str, Any]:
         """As of brackets, and what each trial's curve has shown."""
@@ -104,13 +92,8 @@ def plateau(
         >>> decision.action, scheduler.next_jobs(1)
         ('stop', <Signal.DONE: 'done'>)
     """
-    max_budget, min_budget = integer("max_budget", max_budget), integer("min_budget", min_budget)
+    min_budget, max_budget = budget_range(min_budget, max_budget)
     every, patience = integer("every", every), integer("patience", patience)
-    if min_budget > max_budget:
-        raise SchedulerError(
-            f"min_budget must not exceed max_budget, got min_budget={min_budget}, "
-            f"max_budget={max_budget}; swap them."
-        )
     number = isinstance(min_delta, (int, float)) and not isinstance(min_delta, bool)
     if not number or not 0 <= min_delta < math.inf:
         raise SchedulerError(f"min_delta must be a number of at least 0, got {min_delta!r}.")

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
 from bojax.history import Decision, Job, Status
+from bojax.schedulers._ranking import Value
 from bojax.schedulers._rung_table import RungTable
 
 
@@ -44,7 +45,11 @@ class Scheduler(Protocol):
     """
 
     def plan(self, trials: int | None = None) -> RungTable:
-        """What would be trained, as a table; nothing failing. Changes nothing."""
+        """What would be trained if trials were all alike, improved and none failed: a table.
+
+        Changes nothing. Who stops trials by their values trains less than that, or more where
+        a trial is promoted too early.
+        """
 
     def extend(self, trials: int) -> None:
         """Start so many trials in all, counting those started before."""
@@ -53,9 +58,12 @@ class Scheduler(Protocol):
         """At most so many jobs, WAIT, or DONE. A job given out is not given again."""
 
     def report(
-        self, trial: int, budget: int, value: float, *, status: Status = Status.DONE
+        self, trial: int, budget: int, value: Value, *, status: Status = Status.DONE
     ) -> list[Decision]:
-        """Take in the value (minimised) of a trial at a budget; what follows from it."""
+        """Take in the value of a trial at a budget; what follows from it.
+
+        A value is minimised: a number, or a tuple of as many for every trial.
+        """
 
     @property
     def outstanding(self) -> list[Job]:

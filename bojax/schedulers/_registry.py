@@ -8,14 +8,22 @@ from typing import Any
 
 from bojax import plugins
 from bojax.errors import SchedulerError
+from bojax.schedulers._asha import asha
 from bojax.schedulers._full_budget import full_budget
+from bojax.schedulers._hyperband import hyperband
+from bojax.schedulers._median import median
 from bojax.schedulers._pbt import pbt
+from bojax.schedulers._percentile import percentile
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import Scheduler
 from bojax.schedulers._successive_halving import successive_halving
 
 METHODS = {
+    "asha": asha,
     "full_budget": full_budget,
+    "hyperband": hyperband,
+    "median": median,
+    "percentile": percentile,
     "pbt": pbt,
     "plateau": plateau,
     "successive_halving": successive_halving,

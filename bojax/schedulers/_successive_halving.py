@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import math
 
-from bojax.errors import SchedulerError
-from bojax.schedulers._brackets import (
+from bojax.schedulers._brackets import Bracket, BracketScheduler
+from bojax.schedulers._settings import (
     ROUNDING,
-    Bracket,
-    BracketScheduler,
+    budget_range,
     geometric_budgets,
     integer,
+    reduction,
 )
 
 
@@ -65,15 +65,8 @@ def successive_halving(
         >>> scheduler.next_jobs(8)
         [Job(trial=1, start=1, stop=3, clone_of=None, donors=())]
     """
-    if isinstance(eta, bool) or not isinstance(eta, (int, float)) or not 1 < eta < math.inf:
-        raise SchedulerError(f"eta must be a number above 1, got {eta!r}; 3 is usual.")
-    min_budget = integer("min_budget", min_budget)
-    max_budget = integer("max_budget", max_budget)
-    if min_budget > max_budget:
-        raise SchedulerError(
-            f"min_budget must not exceed max_budget, got min_budget={min_budget}, "
-            f"max_budget={max_budget}; swap them."
-        )
+    eta = reduction(eta)
+    min_budget, max_budget = budget_range(min_budget, max_budget)
     budgets = geometric_budgets(eta, min_budget, max_budget)
     if bracket is None:
         bracket = math.ceil(eta ** (len(budgets) - 1) - ROUNDING)

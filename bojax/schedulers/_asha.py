@@ -71,8 +71,8 @@ def asha(
         ...     (decision,) = scheduler.report(trial, 1, value)
         >>> for job in scheduler.next_jobs(2):
         ...     print(job)
-        Job(trial=1, start=1, stop=3, clone_of=None)
-        Job(trial=4, start=0, stop=1, clone_of=None)
+        Job(trial=1, start=1, stop=3, clone_of=None, donors=())
+        Job(trial=4, start=0, stop=1, clone_of=None, donors=())
     """
     eta = reduction(eta)
     min_budget, max_budget = budget_range(min_budget, max_budget)

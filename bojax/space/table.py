@@ -330,6 +330,38 @@ def enumerate_rows(table: SpaceTable, indices, xp=jnp):
     return xp.where(chosen, row, table.default)
 
 
+def cell_edges(table: SpaceTable, rows, xp=jnp):
+    """Where the cells of snapped rows begin and end, in row units, `[..., D]` each.
+
+    Of columns of integers and ordinals; meaningless elsewhere.
+
+    Example:
+        >>> import numpy as np
+        >>> import bojax
+        >>> space = bojax.Space({"n": bojax.Int(1, 4)})
+        >>> row = space.encode({"n": 2})
+        >>> [float(edge[0]) for edge in bojax.space.table.cell_edges(space.table, row, np)]
+        [0.25, 0.5]
+    """
+    count = xp.maximum(table.cardinality, 1).astype(rows.dtype)
+    code = choice_code(table, rows, xp).astype(rows.dtype)
+    first, last, low, high = _cells(table, xp)
+    width = xp.where(high > low, high - low, 1.0)
+    value = low + rows * width
+    value = xp.where(table.log, xp.exp(xp.where(table.log, value, 0.0)), value)
+    step = xp.where(table.step > 0, table.step, 1.0)
+    index = xp.clip(xp.round((value - first) / step), 0.0, xp.round((last - first) / step))
+
+    def edge(shift):
+        place = first + (index + shift) * step
+        positive = xp.where(table.log, xp.maximum(place, 0.5 * first), 1.0)
+        scaled = xp.where(table.log, xp.log(positive), place)
+        unit = xp.clip((scaled - low) / width, 0.0, 1.0)
+        return xp.where(table.kind == ORDINAL, (code + 0.5 + shift) / count, unit)
+
+    return edge(-0.5), edge(0.5)
+
+
 def empty_table(columns: int, clauses: int, literals: int, choices: int) -> dict[str, np.ndarray]:
     """NumPy arrays of a table without a parameter, for the compiler to fill."""
     d, a, n, k = columns, clauses, literals, choices

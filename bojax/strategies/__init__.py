@@ -17,15 +17,23 @@ from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
 from bojax.strategies._stopping import Stopping
+from bojax.strategies._tpe import TPE, tpe
 from bojax.strategies._turbo import Turbo, turbo
 from bojax.strategies.protocol import Info, Sizes, Strategy
 
-NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sobol, "turbo": turbo}
+NAMES: dict[str, Callable[..., Any]] = {
+    "gp": gp,
+    "random": random,
+    "sobol": sobol,
+    "tpe": tpe,
+    "turbo": turbo,
+}
 GROUP = "bojax.strategies"  # of entry points
 # `model_based` has no name: what it is made of are objects, which only their owner can name.
 
 __all__ = [
     "NAMES",
+    "TPE",
     "Explanation",
     "GPStrategy",
     "Info",
@@ -44,6 +52,7 @@ __all__ = [
     "random",
     "sobol",
     "to_description",
+    "tpe",
     "turbo",
 ]
 

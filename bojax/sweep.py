@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from bojax.training import (
     TestScore,
 )
 from bojax.training.budgets import SIZES
+from bojax.training.energy import EnergyMeter, joules
 from bojax.training.hyper import Schema
 from bojax.training.measured import SLOTS as MEASURED_SLOTS
 from bojax.training.measured import Measured, measure
@@ -342,6 +343,7 @@ class Sweep:
         scheduler = self._scheduler(trials)
         self._emit("planned", plan=scheduler.plan(), trials=trials)
         with ExitStack() as stack:
+            meter = stack.enter_context(EnergyMeter())
             opened = lease = folder = None
             if self.store is not None:
                 opened = stack.enter_context(open_store(os.fspath(self.store)))
@@ -367,6 +369,7 @@ class Sweep:
             if opened is not None and resume:
                 coordinator.restore(opened)
             coordinator.run(until=None if timeout is None else began + timeout)
+            meter.sample()
             return Result(
                 trials=tuple(coordinator.trials),
                 reports=tuple(coordinator.reports),
@@ -383,6 +386,8 @@ class Sweep:
                 space=self.space,
                 unit=self.budget.unit,
                 any_budget=getattr(scheduler, "any_budget", False),
+                energy=joules(meter.parts()),
+                energy_parts=meter.parts(),
                 _touch=None if opened is None else self._touch,
             )
 
@@ -556,6 +561,8 @@ class Result:
         programs: the training programs used.
         executor: keeps the best trial's model.
         space: what was searched.
+        energy: joules that the machine used during the run, `energy_parts` by what reports them;
+            None where nothing does (:mod:`bojax.training.energy`).
 
     Example:
         >>> import bojax
@@ -579,6 +586,8 @@ class Result:
     space: Space
     unit: str = "epochs"
     any_budget: bool = False
+    energy: float | None = None
+    energy_parts: Mapping[str, float] = field(default_factory=dict)
     _touch: Any = None
 
     def test(self) -> TestScore:

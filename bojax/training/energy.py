@@ -120,14 +120,14 @@ def joules(parts: Mapping[str, float]) -> float | None:
 def _packages(root: Path) -> list[_Counter]:
     """RAPL's packages; none if one of them cannot be read.
 
-    Domains within a package, of cores or memory, are named `intel-rapl:0:1` and count again what
-    the package counts; "psys" counts the packages again, and `intel-rapl-mmio:0` a package.
+    Domains within a package, "core" or "dram", count again what the package counts, and so do
+    "psys" and the folder `intel-rapl-mmio:0`.
     """
     found = []
     try:
         for folder in sorted(root.glob("intel-rapl:*")):
             name = (folder / "name").read_text().strip()
-            if not name.startswith("package") or folder.name.count(":") > 1:
+            if not name.startswith("package"):
                 continue
             wrap = int((folder / "max_energy_range_uj").read_text())
             read = lambda path=folder / "energy_uj": int(path.read_text())  # noqa: E731

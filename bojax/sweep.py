@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,13 @@ from bojax.training import (
     Task,
     TestScore,
 )
+from bojax.training.budgets import SIZES
+from bojax.training.energy import EnergyMeter, joules
 from bojax.training.hyper import Schema
 from bojax.training.measured import SLOTS as MEASURED_SLOTS
 from bojax.training.measured import Measured, measure
+from bojax.training.resampling import check_largest
+from bojax.training.resized import executor_of
 
 DEFAULT_RUN = "main"
 
@@ -56,9 +60,12 @@ class Sweep:
             mapping with its own settings, `{"name": "plateau", "patience": 2}`.
         max_budget: what the survivors are trained for; the horizon of schedules.
         min_budget: after which a trial may first be judged.
-        unit: what budgets count: "epochs", "steps", "examples", or "percent" of the training
-            examples (:mod:`bojax.training.budgets`); the name of the space's fidelity column.
-        passes: with "percent", epochs that all the examples are trained for.
+        unit: what budgets count: "epochs", "steps", "examples", "percent" of the training
+            examples, or the "resolution" of images or "length" of sequences, which every rung is
+            trained on from scratch (:mod:`bojax.training.budgets`); the name of the space's
+            fidelity column.
+        passes: with "percent", epochs that all the examples are trained for; with "resolution"
+            and "length", epochs at every size.
         eta: one trial in `eta` goes on to the next rung.
         bracket: trials started together; None for the scheduler's own choice. The strategy
             learns from each bracket before it fills the next.
@@ -130,13 +137,20 @@ class Sweep:
         )
         self.max_budget, self.budget = max_budget, Budget(unit, passes)
         self.budget.whole("max_budget", max_budget)
+        if unit in SIZES:
+            check_largest(data, unit, max_budget)
         self.default = None if default is None else dict(default)
         if self.default is not None:
             space.encode(self.default)  # raises, naming the parameter
         self.seeds, self.chunk, self.store = seeds, chunk, store
         self.measurements: Measured | None = None
         self.callbacks = tuple(callbacks)
-        self._scheduler(1)  # raises, naming the setting
+        told = self._scheduler(1)  # raises, naming the setting
+        if unit in SIZES and getattr(told, "any_budget", False):
+            raise ConfigError(
+                f"scheduler: {self.scheduler_settings['name']!r} compares values of all budgets, "
+                f"and with unit={unit!r} those are of other data; use successive_halving."
+            )
 
     # ------------------------------------------------------------------ before a run
 
@@ -172,9 +186,12 @@ class Sweep:
         sample = self.space.sample(64, seed=self.seed)
         schema = Schema.of(self.space, static=self.task.static, padded=self.task.padded)
         size = self.task.batch_size
+        budget, total = self.budget, float(plan.total)
+        if budget.unit in SIZES:  # what trains at the data's own size is timed
+            budget, total = Budget(), self._passes_at_full_size(plan)
         steps = [
-            self.budget.steps(
-                plan.total,
+            budget.steps(
+                total,
                 examples=examples,
                 batch_size=structure.static[size] if isinstance(size, str) else size,
             )
@@ -194,6 +211,12 @@ class Sweep:
         )
         new._as_measured(new.measurements.chunk, new.measurements.padded)
         return new
+
+    def _passes_at_full_size(self, plan: Any) -> float:
+        """Epochs of all rungs together, those at a smaller size by its share of the values."""
+        power = 2 if self.budget.unit == "resolution" else 1
+        shares = [row.members * (row.budget / self.max_budget) ** power for row in plan.rows]
+        return self.budget.passes * sum(shares)
 
     def _as_measured(self, chunk: int, padded: Mapping[str, Sequence[int]]) -> None:
         self.chunk = chunk
@@ -320,6 +343,7 @@ class Sweep:
         scheduler = self._scheduler(trials)
         self._emit("planned", plan=scheduler.plan(), trials=trials)
         with ExitStack() as stack:
+            meter = stack.enter_context(EnergyMeter())
             opened = lease = folder = None
             if self.store is not None:
                 opened = stack.enter_context(open_store(os.fspath(self.store)))
@@ -345,6 +369,7 @@ class Sweep:
             if opened is not None and resume:
                 coordinator.restore(opened)
             coordinator.run(until=None if timeout is None else began + timeout)
+            meter.sample()
             return Result(
                 trials=tuple(coordinator.trials),
                 reports=tuple(coordinator.reports),
@@ -361,6 +386,8 @@ class Sweep:
                 space=self.space,
                 unit=self.budget.unit,
                 any_budget=getattr(scheduler, "any_budget", False),
+                energy=joules(meter.parts()),
+                energy_parts=meter.parts(),
                 _touch=None if opened is None else self._touch,
             )
 
@@ -370,10 +397,11 @@ class Sweep:
         settings = dict(self.scheduler_settings)
         return scheduler_by_name(settings.pop("name"), trials=trials, **settings)
 
-    def _executor(self, on_event: Callable, trials: int) -> LocalExecutor:
+    def _executor(self, on_event: Callable, trials: int) -> Any:
         replicas = self.seeds * len(self.data.folds)
-        largest = replicas * max(row.members for row in self.plan(trials).rows)
-        return LocalExecutor(
+        rows = self.plan(trials).rows
+        largest = replicas * max(row.members for row in rows)
+        return executor_of(
             self.task,
             self.space,
             self.data,
@@ -382,6 +410,7 @@ class Sweep:
             max_budget=self.max_budget,
             unit=self.budget.unit,
             passes=self.budget.passes,
+            sizes=[row.budget for row in rows],
             chunk=self.chunk,
             members=largest,
             all_read=True,
@@ -532,6 +561,8 @@ class Result:
         programs: the training programs used.
         executor: keeps the best trial's model.
         space: what was searched.
+        energy: joules that the machine used during the run, `energy_parts` by what reports them;
+            None where nothing does (:mod:`bojax.training.energy`).
 
     Example:
         >>> import bojax
@@ -555,6 +586,8 @@ class Result:
     space: Space
     unit: str = "epochs"
     any_budget: bool = False
+    energy: float | None = None
+    energy_parts: Mapping[str, float] = field(default_factory=dict)
     _touch: Any = None
 
     def test(self) -> TestScore:
@@ -637,7 +670,7 @@ class Result:
     def _executor_of(self, data: ArrayData, *, members: int, seeds: int | None = None) -> Any:
         """Another executor like this result's, for other data or seeds."""
         old = self.executor
-        return LocalExecutor(
+        return executor_of(
             old.task,
             old.space,
             data,

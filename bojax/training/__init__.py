@@ -13,6 +13,7 @@ from bojax.training.model import Model
 from bojax.training.plan import Plan
 from bojax.training.program import Program, clear_programs, compiled_programs
 from bojax.training.records import Event
+from bojax.training.resized import ResizedExecutor
 from bojax.training.score import TestScore
 from bojax.training.splits import CrossValidation, Holdout
 from bojax.training.task import Batch, Task
@@ -32,6 +33,7 @@ __all__ = [
     "Model",
     "Plan",
     "Program",
+    "ResizedExecutor",
     "Task",
     "TestScore",
     "TestSplit",

@@ -1,4 +1,4 @@
-"""What a budget counts: epochs, steps, examples, or the share of the training examples.
+"""What a budget counts: epochs, steps, examples, the share of the examples, or their size.
 
 Programs count optimisation steps. A budget is a whole number of its unit; a bucket, whose
 batch size is known, turns it into steps.
@@ -10,6 +10,8 @@ batch size is known, turns it into steps.
   so that they are a sample), in proportionally many steps: `passes` over all of them at 100.
   The fidelity of A. Klein et al., "Fast Bayesian optimization of machine learning
   hyperparameters on large datasets" (FABOLAS), AISTATS 2017.
+- "resolution", "length": the longer side of images, the places of sequences; every budget trains
+  from scratch, `passes` epochs on data of that size (:mod:`bojax.training.resized`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from typing import Any
 from bojax.errors import TaskError
 from bojax.training.population import Span, steps_per_epoch
 
-UNITS = ("epochs", "steps", "examples", "percent")
+SIZES = ("resolution", "length")  # of the data: shapes, so programs, of their own
+UNITS = ("epochs", "steps", "examples", "percent", *SIZES)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Budget:
 
     Attributes:
         unit: one of `UNITS`.
-        passes: with "percent", epochs that the whole of the data is trained for.
+        passes: with "percent", epochs that the whole of the data is trained for; with
+            "resolution" and "length", epochs that every size is trained for.
 
     Raises:
         TaskError: an unknown unit, passes that make no sense.
@@ -52,10 +56,10 @@ class Budget:
             raise TaskError(f"unit: expected one of {', '.join(UNITS)}, got {self.unit!r}.")
         if isinstance(self.passes, bool) or not isinstance(self.passes, int) or self.passes < 1:
             raise TaskError(f"passes: expected a positive integer, got {self.passes!r}.")
-        if self.passes != 1 and self.unit != "percent":
+        if self.passes != 1 and self.unit not in ("percent", *SIZES):
             raise TaskError(
-                f"passes: it is how often the data is passed through at 100 percent, and means "
-                f"nothing with unit={self.unit!r}; give max_budget instead."
+                f"passes: it is how often the data is passed through at 100 percent, or at each "
+                f"size, and means nothing with unit={self.unit!r}; give max_budget instead."
             )
 
     def whole(self, what: str, budget: float) -> int:
@@ -82,6 +86,8 @@ class Budget:
             return -(-budget // batch_size)
         if self.unit == "percent":
             return -(-budget * self.passes * an_epoch // 100)
+        if self.unit in SIZES:
+            return 0 * budget + self.passes * an_epoch
         return budget * an_epoch
 
     def span(self, start: Any, stop: Any, *, examples: int, batch_size: int) -> Span:
@@ -89,5 +95,6 @@ class Budget:
         begin, end = (
             self.steps(at, examples=examples, batch_size=batch_size) for at in (start, stop)
         )
+        begin = 0 * begin if self.unit in SIZES else begin
         limit = -(-stop * examples // 100) if self.unit == "percent" else 0 * stop + examples
         return Span(begin, end, limit)

@@ -153,6 +153,18 @@ class ArrayData:
         other._assign(self.seed, [(everything, everything)])
         return other
 
+    def with_examples(self, x: np.ndarray, y: np.ndarray) -> ArrayData:
+        """The same examples seen otherwise, in the same parts; the test part stays as it is.
+
+        Args:
+            x, y: `[n, ...]`, as many as there are outside the test part; x not normalised.
+        """
+        other = object.__new__(ArrayData)
+        other.__dict__.update(self.__dict__)
+        other._raw, other.y = x, y
+        other._assign(self.seed, self.folds)
+        return other
+
     def _assign(self, seed: int, folds: list[Part] | None = None) -> None:
         self.seed = seed
         drawn = self.split.parts(self.y, self._kept, self._total, seed) if folds is None else folds
@@ -175,14 +187,23 @@ class ArrayData:
         Raises:
             DataError: another shape, or values that are not finite.
         """
+        x = self.inputs(x)
+        if self.shift is not None and self.scale is not None:
+            x = (x.astype(np.float64) - self.shift[fold]) / self.scale[fold]
+            return x.astype(np.float32)
+        return x
+
+    def inputs(self, x: Any) -> np.ndarray:
+        """Inputs as they are kept: typed, not normalised.
+
+        Raises:
+            DataError: another shape, or values that are not finite.
+        """
         x = _numbers("x", x)
         if x.shape[1:] != self._raw.shape[1:]:
             raise DataError(
                 f"x: expected examples of shape {self._raw.shape[1:]}, got {x.shape[1:]}."
             )
-        if self.shift is not None and self.scale is not None:
-            x = (x.astype(np.float64) - self.shift[fold]) / self.scale[fold]
-            return x.astype(np.float32)
         return x
 
     def __repr__(self) -> str:

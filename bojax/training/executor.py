@@ -16,7 +16,7 @@ from bojax.errors import DataError, TaskError, TrialError
 from bojax.history import Job, Report
 from bojax.training import population as pop
 from bojax.training.bank import Bank
-from bojax.training.budgets import Budget
+from bojax.training.budgets import SIZES, Budget
 from bojax.training.data import ArrayData
 from bojax.training.devices import Devices, Programs
 from bojax.training.hyper import Hyperparameters, Schema, Structure
@@ -132,6 +132,8 @@ class LocalExecutor:
             raise TaskError(f"executor: seeds must be a positive integer, got {seeds!r}.")
         self.seeds, self.replicas = seeds, seeds * len(data.folds)
         self.budget = Budget(unit, passes)
+        if unit in SIZES:
+            raise TaskError(f"executor: unit={unit!r} is for bojax.training.ResizedExecutor.")
         self.max_budget = self.budget.whole("max_budget", max_budget)
         self.programs: list[Program] = []
         self.compile_seconds = self.train_seconds = 0.0

@@ -136,3 +136,24 @@ def test_a_sweep_that_stops_each_trial_by_its_own_curve(small, table, tmp_path):
     assert table(bojax.Sweep.resume(store, TASK, data=make_data())) == table(result)
     with pytest.raises(bojax.SchedulerError, match="no setting 'patience'"):
         small(scheduler={"name": "full_budget", "patience": 2})
+
+
+def test_the_energy_of_a_run_is_what_the_machine_counts(small, tmp_path, monkeypatch):
+    from bojax.training import energy
+
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path)
+    monkeypatch.setattr(energy, "_gpus", lambda stack: [])
+    assert small(max_budget=3).run(3).energy is None
+    folder = tmp_path / "intel-rapl:0"
+    folder.mkdir()
+    for name, value in (("name", "package-0"), ("energy_uj", 0), ("max_energy_range_uj", 2**40)):
+        (folder / name).write_text(str(value))
+
+    def count(event):
+        if event.kind == "rung":
+            before = int((folder / "energy_uj").read_text())
+            (folder / "energy_uj").write_text(str(before + 1_500_000))
+
+    result = small(max_budget=3, callbacks=[count]).run(3)
+    assert result.energy == 3.0  # two rungs
+    assert result.energy_parts == {"cpu package-0": 3.0}

@@ -126,7 +126,10 @@ def test_ragged_folds_rest_in_the_steps_they_lack(small):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"unit": "minutes"}, ("'minutes'", "epochs, steps, examples, percent")),
+        (
+            {"unit": "minutes"},
+            ("'minutes'", "epochs, steps, examples, percent, resolution, length"),
+        ),
         ({"unit": "percent", "max_budget": 120}, ("percent", "100")),
         ({"passes": 3}, ("passes", "'epochs'", "max_budget")),
         ({"unit": "percent", "max_budget": 100, "passes": 0}, ("passes", "positive")),
@@ -143,6 +146,8 @@ def test_units_agree_where_they_should():
     assert Budget("percent", passes=3).span(0, 100, examples=90, batch_size=16) == (0, 18, 90)
     assert Budget("epochs").span(1, 3, examples=90, batch_size=16) == (6, 18, 90)
     assert Budget("examples").span(0, 90, examples=90, batch_size=16) == (0, 6, 90)
+    # A size trains anew, for all its passes.
+    assert Budget("length", passes=2).span(4, 8, examples=90, batch_size=16) == (0, 12, 90)
 
 
 # ------------------------------------------------------------------------ augmentation

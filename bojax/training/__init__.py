@@ -4,7 +4,9 @@
 once. Flax and optax are imported when they are first needed.
 """
 
+from bojax.training._mup import Multiplier, mup, mup_multipliers
 from bojax.training.budgets import Budget
+from bojax.training.coordinates import Coordinates, coordinate_check
 from bojax.training.data import ArrayData, TestSplit
 from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
@@ -24,6 +26,7 @@ __all__ = [
     "ArrayData",
     "Batch",
     "Budget",
+    "Coordinates",
     "CrossValidation",
     "Event",
     "Holdout",
@@ -31,6 +34,7 @@ __all__ = [
     "LocalExecutor",
     "Metric",
     "Model",
+    "Multiplier",
     "Plan",
     "Program",
     "ResizedExecutor",
@@ -39,5 +43,8 @@ __all__ = [
     "TestSplit",
     "clear_programs",
     "compiled_programs",
+    "coordinate_check",
     "mean_of",
+    "mup",
+    "mup_multipliers",
 ]

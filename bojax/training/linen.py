@@ -61,6 +61,25 @@ class LinenPredict:
         module = module_of(self.build, hp)
         return module.apply({"params": params, **state}, x, **mode_of(module, train=False))
 
+    def layers(self, params: Any, state: Any, x: Any, hp: Any) -> dict[str, list]:
+        """Path of each submodule with parameters -> what its calls gave, in evaluation mode."""
+        module = module_of(self.build, hp)
+        _, kept = module.apply(
+            {"params": params, **state},
+            x,
+            capture_intermediates=True,
+            mutable=["intermediates"],
+            **mode_of(module, train=False),
+        )
+        found: dict[str, list] = {}
+        for path, leaf in jax.tree_util.tree_leaves_with_path(kept["intermediates"]):
+            names = [str(getattr(entry, "key", "")) for entry in path]
+            module_path = names[: names.index("__call__")]
+            # What the whole module gives is no layer's.
+            if module_path and _inside(params, module_path):
+                found.setdefault("/".join(module_path), []).append(leaf)
+        return found
+
 
 def module_of(build: Callable, hp: Any) -> linen.Module:
     """What `build` makes.
@@ -84,3 +103,12 @@ def mode_of(module: linen.Module, *, train: bool) -> dict[str, Any]:
         if name in accepted:
             return {name: value}
     return {}
+
+
+def _inside(params: Any, path: list[str]) -> bool:
+    """Whether there are parameters below this path."""
+    for name in path:
+        if name not in params:
+            return False
+        params = params[name]
+    return True

@@ -1,4 +1,4 @@
-"""The tree-structured Parzen estimator (TPE): draw where good trials were, choose where bad were not.
+"""The tree-structured Parzen estimator (TPE): draw where good trials were, not where bad were.
 
 J. Bergstra, R. Bardenet, Y. Bengio, B. Kegl, "Algorithms for Hyper-Parameter Optimization",
 NeurIPS 2011; S. Watanabe, "Tree-Structured Parzen Estimator", arXiv 2304.11127, 2023, on what its

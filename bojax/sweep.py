@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bojax.configuration import cores
-from bojax.coordinate import Coordinator, Event
+from bojax.coordinate import METHODS, Coordinator, Event, Method
 from bojax.errors import ConfigError, StoreError
 from bojax.history import Job, Report, Run, Trial
 from bojax.schedulers import by_name as scheduler_by_name
@@ -58,6 +58,8 @@ class Sweep:
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
         scheduler: how budget is given out: "successive_halving", "full_budget" or "plateau"; or a
             mapping with its own settings, `{"name": "plateau", "patience": 2}`.
+        method: what replaces both: "bohb", "gp_hyperband", or one of `bojax.coordinate` with
+            settings of its own, whose budgets are the sweep's then.
         max_budget: what the survivors are trained for; the horizon of schedules.
         min_budget: after which a trial may first be judged.
         unit: what budgets count: "epochs", "steps", "examples", "percent" of the training
@@ -111,6 +113,7 @@ class Sweep:
         direction: str = "minimize",
         strategy: Any = "gp",
         scheduler: str | Mapping[str, Any] = "successive_halving",
+        method: str | Method | None = None,
         max_budget: int = 27,
         min_budget: int = 1,
         unit: str = "epochs",
@@ -131,6 +134,10 @@ class Sweep:
             raise ValueError(f"direction: expected 'minimize' or 'maximize', got {direction!r}.")
         self.task, self.space, self.data = task, space, data
         self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
+        if method is not None:
+            method = _method(method, max_budget=max_budget, min_budget=min_budget, eta=eta)
+            strategy, scheduler = method.strategy, method.scheduler
+            max_budget = scheduler["max_budget"]
         self.strategy = by_name(strategy)
         self.scheduler_settings = _scheduler_settings(
             scheduler, max_budget=max_budget, min_budget=min_budget, eta=eta, bracket=bracket
@@ -749,6 +756,22 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in names},
     }
+
+
+def _method(method: str | Method, **settings: Any) -> Method:
+    """A method by its name.
+
+    Raises:
+        ConfigError: nobody has it.
+    """
+    if isinstance(method, Method):
+        return method
+    if method not in METHODS:
+        raise ConfigError(
+            f"method: expected one of {', '.join(METHODS)}, or a bojax.coordinate.Method, got "
+            f"{method!r}."
+        )
+    return METHODS[method](**settings)
 
 
 def _scheduler_settings(name: str | Mapping[str, Any], **settings: Any) -> dict[str, Any]:

@@ -1,6 +1,13 @@
-"""Strategy, scheduler and executor joined into a run."""
+"""Strategy, scheduler and executor joined into a run, and methods that join the first two."""
 
+from collections.abc import Callable
+
+from bojax.coordinate._bohb import bohb
+from bojax.coordinate._gp_hyperband import gp_hyperband
+from bojax.coordinate._methods import Method
 from bojax.coordinate.coordinator import Coordinator
 from bojax.coordinate.events import Event
 
-__all__ = ["Coordinator", "Event"]
+METHODS: dict[str, Callable[..., Method]] = {"bohb": bohb, "gp_hyperband": gp_hyperband}
+
+__all__ = ["METHODS", "Coordinator", "Event", "Method", "bohb", "gp_hyperband"]

@@ -13,6 +13,7 @@ from bojax import plugins
 from bojax.errors import ConfigError
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
+from bojax.strategies._kde import KernelDensity
 from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
@@ -23,6 +24,7 @@ from bojax.strategies.protocol import Info, Sizes, Strategy
 
 NAMES: dict[str, Callable[..., Any]] = {
     "gp": gp,
+    "kde": KernelDensity,  # the model of `bojax.coordinate.bohb`, by itself
     "random": random,
     "sobol": sobol,
     "tpe": tpe,
@@ -37,6 +39,7 @@ __all__ = [
     "Explanation",
     "GPStrategy",
     "Info",
+    "KernelDensity",
     "ModelBased",
     "Random",
     "Sizes",

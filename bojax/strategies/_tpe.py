@@ -44,7 +44,6 @@ INITIAL = 10
 CANDIDATES = 24
 GAMMA, MOST_GOOD = 0.1, 25  # good: min(ceil(0.1 n), 25)
 RECIPES = {"optuna-5": True, "optuna-4": False}  # whether multivariate, and with a constant liar
-SAME_BUDGET = 1e-6  # of the range of the fidelity
 
 
 @pytree
@@ -103,17 +102,7 @@ class TPE:
 
     def learnt(self, table: SpaceTable, history: History):
         """`[N]` bool: told lines, at the largest budget that has as many as the random start."""
-        told = protocol.told_lines(history, jnp)
-        budget = jnp.sum(jnp.where(table.role == tables.FIDELITY, history.rows, 0.0), axis=1)
-
-        def at_one_budget():
-            seen = jnp.sort(jnp.where(told, budget, -1.0))
-            last = jnp.searchsorted(seen, seen + SAME_BUDGET, side="right")
-            alike = last - jnp.searchsorted(seen, seen - SAME_BUDGET)
-            level = jnp.max(jnp.where((alike >= self.initial) & (seen >= 0.0), seen, -1.0))
-            return told & (jnp.abs(budget - level) <= SAME_BUDGET)
-
-        return jax.lax.cond(jnp.any(table.role == tables.FIDELITY), at_one_budget, lambda: told)
+        return protocol.told_at_one_budget(table, history, self.initial)
 
     def good_lines(self, history: History, learnt):
         """Indices `[G]` of the best lines, oldest first, and which of them count."""

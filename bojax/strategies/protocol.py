@@ -103,6 +103,30 @@ def told_lines(history: History, xp):
     return final & xp.isfinite(history.values[:, 0])
 
 
+SAME_BUDGET = 1e-6  # of the range of the fidelity
+
+
+def told_at_one_budget(table: SpaceTable, history: History, least):
+    """`[N]` bool: told lines at the largest budget that has at least so many; all if no fidelity.
+
+    Args:
+        table: the space.
+        history: what was told.
+        least: results a budget must have, traced.
+    """
+    told = told_lines(history, jnp)
+    budget = jnp.sum(jnp.where(table.role == tables.FIDELITY, history.rows, 0.0), axis=1)
+
+    def at_one():
+        seen = jnp.sort(jnp.where(told, budget, -1.0))
+        last = jnp.searchsorted(seen, seen + SAME_BUDGET, side="right")
+        alike = last - jnp.searchsorted(seen, seen - SAME_BUDGET)
+        level = jnp.max(jnp.where((alike >= least) & (seen >= 0.0), seen, -1.0))
+        return told & (jnp.abs(budget - level) <= SAME_BUDGET)
+
+    return jax.lax.cond(jnp.any(table.role == tables.FIDELITY), at_one, lambda: told)
+
+
 class Taken(NamedTuple):
     """Rows that may not be suggested again: `rows [T, D]` where `mask [T]`."""
 

@@ -1,0 +1,40 @@
+"""GP-Hyperband: Hyperband whose brackets are filled by a Gaussian process over all budgets.
+
+The surrogate is one over configuration and budget, so that a bracket learns from every rung of
+those before it: the kernel over the budget is that of K. Swersky, J. Snoek and R. P. Adams,
+"Freeze-thaw Bayesian optimization", 2014 (:mod:`bojax.kernels.fidelity`), the brackets are those
+of L. Li et al., "Hyperband", JMLR 18 (2018).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bojax.coordinate._methods import Method
+from bojax.strategies import gp
+
+
+def gp_hyperband(
+    *,
+    max_budget: int = 27,
+    min_budget: int = 1,
+    eta: float = 3,
+    table: str = "algorithm-1",
+    **settings: Any,
+) -> Method:
+    """Hyperband's brackets, filled by a Gaussian process over configuration and budget.
+
+    Args:
+        max_budget, min_budget, eta, table: of :func:`bojax.schedulers.hyperband`.
+        settings: of :func:`bojax.strategies.gp`.
+
+    Returns:
+        A :class:`Method`, for `bojax.Sweep(method=...)`.
+
+    Example:
+        >>> import bojax
+        >>> bojax.coordinate.gp_hyperband(max_budget=9, initial=4).strategy.initial
+        4
+    """
+    budgets = {"max_budget": max_budget, "min_budget": min_budget, "eta": eta}
+    return Method("gp_hyperband", gp(**settings), {"name": "hyperband", **budgets, "table": table})

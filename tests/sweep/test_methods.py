@@ -1,0 +1,68 @@
+"""Methods that join strategy and scheduler, on a real task."""
+
+import pytest
+
+import bojax
+from bojax.coordinate import METHODS, bohb, gp_hyperband
+from bojax.strategies import GPStrategy, KernelDensity
+from tests.sweep.conftest import TASK, make_data
+
+
+@pytest.mark.parametrize(("name", "kind"), [("bohb", KernelDensity), ("gp_hyperband", GPStrategy)])
+def test_a_method_replaces_strategy_and_scheduler(small, name, kind):
+    sweep = small(method=name, max_budget=9, bracket=None)
+    assert isinstance(sweep.strategy, kind)
+    assert sweep.scheduler_settings["name"] == "hyperband"
+    rows = sweep.plan(15).rows
+    assert {row.bracket for row in rows} == {0, 1, 2} and max(row.budget for row in rows) == 9
+
+
+def test_bohb_fills_later_brackets_by_its_model_and_resumes(small, table, tmp_path):
+    result = small(method=bohb(max_budget=9, random_fraction=0.0), bracket=None).run(17)
+    random = small(method=bohb(max_budget=9, random_fraction=1.0), bracket=None).run(17)
+    configs = [[t.config for t in run.trials] for run in (result, random)]
+    assert configs[0][:9] == configs[1][:9] and configs[0][9:] != configs[1][9:]
+
+    class Stop(Exception):
+        pass
+
+    rungs = []
+
+    def stop(event):
+        rungs.append(event.kind)
+        if rungs.count("rung") == 4:
+            raise Stop
+
+    store = tmp_path / "a.db"
+    with pytest.raises(Stop):
+        small(
+            method=bohb(max_budget=9, random_fraction=0.0), bracket=None, store=store,
+            callbacks=[stop],
+        ).run(17)  # fmt: skip
+    resumed = bojax.Sweep.resume(store, TASK, data=make_data())
+    assert table(resumed) == table(result)
+
+
+def test_settings_reach_both_halves(small):
+    sweep = small(method=gp_hyperband(max_budget=3, eta=3, table="table-1", initial=3))
+    assert sweep.max_budget == 3 and sweep.strategy.initial == 3
+    assert sweep.scheduler_settings["table"] == "table-1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"random_fraction": 1.5}, "random_fraction must lie"),
+        ({"good": 1.0}, "good must lie"),
+        ({"candidates": 0}, "candidates must be at least 1"),
+        ({"wider": 0.0}, "wider must be above 0"),
+    ],
+)
+def test_bad_settings_of_bohb_are_named(settings, words):
+    with pytest.raises(ValueError, match=words):
+        bohb(**settings)
+
+
+def test_an_unknown_method_is_named(small):
+    with pytest.raises(bojax.ConfigError, match="expected one of " + ", ".join(METHODS)):
+        small(method="bohbb")

@@ -7,6 +7,7 @@ from bojax.analysis._bench_pictures import (
     regret_picture,
 )
 from bojax.analysis._growth import growth_picture
+from bojax.analysis._mup_pictures import coordinate_picture, transfer_picture
 from bojax.analysis._pictures import comparison_picture, sweep_picture
 from bojax.analysis._surrogate_pictures import (
     coverage_picture,
@@ -17,6 +18,7 @@ from bojax.analysis._surrogate_pictures import (
 __all__ = [
     "calibration_picture",
     "comparison_picture",
+    "coordinate_picture",
     "cost_picture",
     "coverage_picture",
     "growth_picture",
@@ -25,4 +27,5 @@ __all__ = [
     "regret_picture",
     "slices_picture",
     "sweep_picture",
+    "transfer_picture",
 ]

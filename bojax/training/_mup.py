@@ -182,9 +182,11 @@ def mup(task: Task, width: str = "width", base: int = 64, rule: str = "adam") ->
     all others        nothing        x 1          x 1          x 1
     ================  =============  ===========  ===========  ==========
 
-    At the base width the task is the old one, bit for bit where the width is static. What grows
-    is found from shapes, :func:`mup_multipliers` shows it. Where one axis grows, the last one is
-    the fan-out and any other the fan-in; leaves called "bias" or "scale" are vectors.
+    At the base width the task is the old one: bit for bit where the width is static, to rounding
+    where it is padded (there a factor of 1 stands between a product and a sum that a compiler had
+    fused). What grows is found from shapes; :func:`mup_multipliers` shows it. Where one axis grows,
+    the last one is the fan-out and any other the fan-in; leaves called "bias" or "scale" are
+    vectors.
 
     Three things are the model's own business: initial weights of variance 1 / fan-in (Flax's
     default), attention logits divided by the head's size instead of its root where heads get

@@ -19,7 +19,7 @@ import numpy as np
 
 from bojax.configuration import cores
 from bojax.coordinate import METHODS, Coordinator, Event, Method
-from bojax.errors import ConfigError, StoreError
+from bojax.errors import ConfigError, DataError, StoreError
 from bojax.history import Job, Report, Run, Trial
 from bojax.schedulers import by_name as scheduler_by_name
 from bojax.space import Space
@@ -30,6 +30,7 @@ from bojax.training import (
     ArrayData,
     Budget,
     CrossValidation,
+    GrainData,
     LocalExecutor,
     Model,
     Task,
@@ -52,7 +53,8 @@ class Sweep:
     Args:
         task: a :class:`Task`.
         space: a :class:`Space` or a dict of parameters.
-        data: an :class:`ArrayData`.
+        data: an :class:`ArrayData`, or a :class:`bojax.training.GrainData` for more than memory
+            holds.
         metric: which of the task's metrics to optimise, measured on the validation part.
         direction: "minimize" or "maximize" it.
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
@@ -108,7 +110,7 @@ class Sweep:
         task: Task,
         space: Space | Mapping[str, Any],
         *,
-        data: ArrayData,
+        data: ArrayData | GrainData,
         metric: str = "loss",
         direction: str = "minimize",
         strategy: Any = "gp",
@@ -269,6 +271,11 @@ class Sweep:
             >>> list(Nested.__dataclass_fields__)
             ['scores', 'configs', 'results']
         """
+        if not isinstance(self.data, ArrayData):
+            raise DataError(
+                f"nested: splits its examples anew, so that they must be a bojax.ArrayData, got "
+                f"{type(self.data).__name__}."
+            )
         data, split = self.data, self.data.split
         groups = None if split.groups is None else np.asarray(split.groups)[data._kept]
         outer = CrossValidation(
@@ -302,7 +309,7 @@ class Sweep:
         store: str | os.PathLike[str],
         task: Task,
         *,
-        data: ArrayData,
+        data: ArrayData | GrainData,
         run: str = DEFAULT_RUN,
         strategy: Any = None,
         callbacks: Sequence[Callable[[Event], None]] = (),
@@ -440,6 +447,7 @@ class Sweep:
             "trials": trials,
             "seeds": self.seeds,
             "folds": len(self.data.folds),
+            "block": getattr(self.data, "block", None),
             "unit": self.budget.unit,
             "passes": self.budget.passes,
             **({} if self.measurements is None else {"measured": self._chosen()}),
@@ -478,7 +486,8 @@ class Sweep:
             )
         stored = known[self.run_id]
         mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
-        theirs = {"seeds": 1, "folds": 1, "unit": "epochs", "passes": 1} | stored.settings
+        theirs = {"seeds": 1, "folds": 1, "unit": "epochs", "passes": 1, "block": None}
+        theirs |= stored.settings
         theirs |= {"seed": stored.seed, "space": stored.space}
         if "measured" in theirs:  # by the clock of that day: the stored choice stands
             self._as_measured(**theirs["measured"])
@@ -674,7 +683,7 @@ class Result:
         executor.run([Job(number, 0, budget) for number in configs], configs)
         return Model(executor, tuple(configs), tuple(configs.values()), self._touch)
 
-    def _executor_of(self, data: ArrayData, *, members: int, seeds: int | None = None) -> Any:
+    def _executor_of(self, data: Any, *, members: int, seeds: int | None = None) -> Any:
         """Another executor like this result's, for other data or seeds."""
         old = self.executor
         return executor_of(

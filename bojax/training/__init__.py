@@ -18,6 +18,7 @@ from bojax.training.records import Event
 from bojax.training.resized import ResizedExecutor
 from bojax.training.score import TestScore
 from bojax.training.splits import CrossValidation, Holdout
+from bojax.training.streamed import GrainData
 from bojax.training.task import Batch, Task
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Coordinates",
     "CrossValidation",
     "Event",
+    "GrainData",
     "Holdout",
     "Hyperparameters",
     "LocalExecutor",

@@ -79,7 +79,8 @@ class Programs:
         task: what is trained.
         schema_key: what the leaves of `hp` depend on.
         structure: the bucket's static values and ceilings.
-        data: abstract arrays of the data on the device.
+        data: abstract arrays of the data on the device that is trained on.
+        judged: of that which is validated on, if it is not the same.
         devices: a :class:`Devices`.
         batch_size: examples a step.
         compiled: called with `(kind, name)` before and `(kind, name, program)` after a
@@ -88,9 +89,10 @@ class Programs:
 
     def __init__(
         self, task: Task, schema_key: tuple, structure: Structure, data: pop.Arrays,
-        devices: Devices, *, batch_size: int, compiled: Callable,
+        devices: Devices, *, batch_size: int, compiled: Callable, judged: pop.Arrays | None = None,
     ) -> None:  # fmt: skip
         self.task, self.structure, self.data, self.devices = task, structure, data, devices
+        self.judged = data if judged is None else judged
         self.chunk, self.chunks, self.batch_size = 1, 1, batch_size
         self._schema_key, self._compiled = schema_key, compiled
         self._known: dict[str, Program] = {}
@@ -148,7 +150,7 @@ class Programs:
             lambda s: (
                 self._members(), self._active(),
                 pop.Who(slots(np.int32), slots(np.int32)), self._span(), self._hp(s),
-                self._key(), self._data(),
+                self._key(), self._data(self.data),
             ),
             shapes=(_shapes(self.data), self.batch_size, _shapes(self.member_shapes())),
         )  # fmt: skip
@@ -168,9 +170,9 @@ class Programs:
             ),
             lambda s: (
                 _model(self._members()), self._active(), self._slots(np.int32), self._hp(s),
-                self._data(),
+                self._data(self.judged),
             ),
-            shapes=(_shapes(self.data), _shapes(_model(self.member_shapes()))),
+            shapes=(_shapes(self.judged), _shapes(_model(self.member_shapes()))),
         )  # fmt: skip
 
     def predict(self, count: int) -> Callable:
@@ -302,8 +304,8 @@ class Programs:
     def _key(self) -> Any:
         return self._abstract((2,), np.uint32, whole=True)
 
-    def _data(self) -> Any:
-        return jax.tree.map(lambda a: self._abstract(a.shape, a.dtype, whole=True), self.data)
+    def _data(self, arrays: pop.Arrays) -> Any:
+        return jax.tree.map(lambda a: self._abstract(a.shape, a.dtype, whole=True), arrays)
 
     def _members(self) -> Any:
         return jax.tree.map(lambda a: self._slots(a.dtype, *a.shape), self.member_shapes())

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ from bojax.training.records import (
     reports_of,
 )
 from bojax.training.score import TestScore, resampled
+from bojax.training.streamed import EpochMean, GrainData, block_spans
 from bojax.training.task import Task
 
 _FORMAT = 1  # of `state_arrays`
@@ -59,7 +61,7 @@ class LocalExecutor:
     Args:
         task: a :class:`Task`.
         space: the :class:`bojax.Space` of the configurations.
-        data: an :class:`ArrayData`.
+        data: an :class:`ArrayData`, or a :class:`GrainData` that is read anew for every call.
         seed: of the run; a trial's seed is folded from it and the trial's number.
         seeds: how often a configuration is trained on each fold, from other initial weights
             and in other orders.
@@ -109,7 +111,7 @@ class LocalExecutor:
         self,
         task: Task,
         space: Any,
-        data: ArrayData,
+        data: ArrayData | GrainData,
         *,
         seed: int = 0,
         seeds: int = 1,
@@ -125,7 +127,7 @@ class LocalExecutor:
     ) -> None:
         if not isinstance(task, Task):
             raise TaskError(f"executor: expected a bojax.Task, got {type(task).__name__}.")
-        if not isinstance(data, ArrayData):
+        if not isinstance(data, (ArrayData, GrainData)):
             raise DataError(f"executor: expected a bojax.ArrayData, got {type(data).__name__}.")
         self.task, self.space, self.data, self.seed = task, space, data, seed
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
@@ -147,9 +149,15 @@ class LocalExecutor:
         self._home: dict[int, Structure] = {}  # trial -> its bucket
         self._done: dict[int, int] = {}  # trial -> budget trained
         self._configs: dict[int, dict] = {}
-        host = pop.arrays_of(data)
+        self._stream = data if isinstance(data, GrainData) else None
+        host = pop.arrays_of(data) if isinstance(data, ArrayData) else data.judged_arrays()
         self._train_sizes = np.array([len(train) for train, _ in data.folds])
         check_folds(task, data)
+        if unit == "percent" and self._stream is not None:
+            raise TaskError(
+                "unit='percent': the first so many of streamed examples are not told apart; use "
+                "epochs, steps or examples, or an ArrayData."
+            )
         if unit == "percent":
             host = host._replace(train=_sampled(host, seed))
         with float32_scope():
@@ -334,7 +342,10 @@ class LocalExecutor:
         index = layout.jobs[slot, lane]
         who, hp = jax.tree.map(spread, batch.who), jax.tree.map(spread, batch.hp)
         members = self._gather(bucket, layout, batch, who.number, hp)
-        members = bucket.programs.train(members, layout, who, hp, self._key, self._arrays)
+        if self._stream is None:
+            members = bucket.programs.train(members, layout, who, hp, self._key, self._arrays)
+        else:
+            members = self._train_streamed(bucket, layout, members, who, hp)
         metrics = bucket.programs.evaluate(members, layout, who.fold, hp, self._arrays)
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(members)]
         bucket.bank.write(batch.who.number[index].tolist(), [leaf[slot, lane] for leaf in leaves])
@@ -348,6 +359,27 @@ class LocalExecutor:
         self._on_event(Event("trained", bucket.name, seconds, len(index), epochs))
         share = seconds * (own / total if total else np.full(len(index), 1 / len(index)))
         return index, table, share
+
+    def _train_streamed(
+        self, bucket: _Bucket, layout: Layout, members: pop.Member, who: Any, hp: Any
+    ) -> pop.Member:
+        """One block after the other; the loss is the mean over the last epoch trained in."""
+        assert self._stream is not None
+        used, size = layout.jobs[:, 0] >= 0, bucket.batch_size
+        start, stop = layout.spans[used, 0].min(), layout.spans[used, 1].max()
+        total, mean = np.zeros(layout.jobs.shape), EpochMean(layout.spans, size)
+        pieces = self._stream.pieces(int(start), int(stop), size)
+        with closing(self._stream.blocks(pieces, self.seed)) as blocks:
+            for piece, block in blocks:
+                spans = block_spans(layout.spans, piece, self._stream.block, size)
+                members = bucket.programs.train(
+                    members, layout._replace(spans=spans), who, hp, self._key,
+                    self._devices.share(block),
+                )  # fmt: skip
+                total = mean.add(piece, np.asarray(members.loss))
+        if not pieces:
+            return members
+        return members._replace(loss=self._devices.put(total.astype(np.float32)))
 
     def _gather(
         self, bucket: _Bucket, layout: Layout, batch: Columns, numbers: Any, hp: Any
@@ -379,10 +411,13 @@ class LocalExecutor:
             size = structure.static[size] if isinstance(size, str) else size
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise TaskError(f"batch size: expected a positive integer, got {size!r}.")
-            check_batch_size(self.task, int(size), int(self._train_sizes.max()))
+            block = None if self._stream is None else self._stream.block
+            check_batch_size(self.task, int(size), int(self._train_sizes.max()), block)
+            judged = _shapes(self._arrays)
+            trained = judged if self._stream is None else _shapes(self._stream.empty_block())
             programs = Programs(
-                self.task, self._schema.key, structure, _shapes(self._arrays), self._devices,
-                batch_size=int(size), compiled=self._note,
+                self.task, self._schema.key, structure, trained, self._devices,
+                batch_size=int(size), compiled=self._note, judged=judged,
             )  # fmt: skip
             outputs, read = programs.check()
             check_outputs(self.task, self.data, outputs)

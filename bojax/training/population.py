@@ -46,6 +46,7 @@ class Arrays(NamedTuple):
     weight: Any  # [F, m] 0 where `validation` is padding
     shift: Any = None  # [F, ...] what inputs are normalised by, or None
     inverse: Any = None
+    first: Any = None  # int32, the step that a block of an epoch begins with; None for whole epochs
 
 
 class Who(NamedTuple):
@@ -199,7 +200,8 @@ def train_member(
 ) -> Member:
     """Train from one step to another; the loss is the mean over the last epoch trained in.
 
-    An epoch takes as many steps as the largest fold's; a smaller fold rests in those it lacks.
+    An epoch takes as many steps as the largest fold's; a smaller fold rests in those it lacks. Of
+    data that is streamed a block stands for an epoch, in order and span.
     """
     folds, examples = arrays.train.shape
     steps = steps_per_epoch(jnp.minimum(span.limit, examples), batch_size)
@@ -209,13 +211,13 @@ def train_member(
 
     def epoch_body(epoch: Any, member: Member) -> Member:
         order = epoch_order(order_key, epoch, examples, count)
-        first = epoch * steps
-        begin, end = (jnp.clip(at - first, 0, steps) for at in (span.start, span.stop))
+        before = epoch * own_steps if arrays.first is None else arrays.first
+        begin, end = (jnp.clip(at - epoch * steps, 0, steps) for at in (span.start, span.stop))
 
         def step_body(s: Any, carry: tuple) -> tuple:
             inner, total, seen = carry
             batch = batch_at(arrays, who.fold, order, s, batch_size, count)
-            step = epoch * own_steps + s
+            step = before + s
             key = jax.random.fold_in(step_key, step)
             after, loss = train_step(task, inner, batch, hp.at(step), key)
             if folds > 1:

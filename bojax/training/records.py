@@ -14,6 +14,7 @@ from bojax.history import Job, Report, Status
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
 from bojax.training.population import Who
+from bojax.training.streamed import GrainData
 from bojax.training.task import Task
 
 _COUNT_CLASSES = ("accuracy", "error", "cross_entropy")  # metrics that need integer labels
@@ -108,7 +109,7 @@ def check_jobs(
             )
 
 
-def check_outputs(task: Task, data: ArrayData, outputs: Any) -> None:
+def check_outputs(task: Task, data: ArrayData | GrainData, outputs: Any) -> None:
     """The model's outputs (abstract) suit the data's labels.
 
     Raises:
@@ -128,24 +129,29 @@ def check_outputs(task: Task, data: ArrayData, outputs: Any) -> None:
         )
 
 
-def check_batch_size(task: Task, size: int, examples: int) -> None:
-    """A batch is no larger than what there is to train on.
+def check_batch_size(task: Task, size: int, examples: int, block: int | None = None) -> None:
+    """A batch is no larger than what there is to train on, and blocks are of whole batches.
 
     Raises:
-        TaskError: it is.
+        TaskError: one is not.
     """
+    name = task.batch_size if isinstance(task.batch_size, str) else "batch_size"
+    if block is not None and block % size:
+        raise TaskError(
+            f"{name}={size}: blocks of {block} examples are no whole number of batches; give the "
+            "data a block that every batch size divides."
+        )
     if size <= examples:
         return
-    name = task.batch_size if isinstance(task.batch_size, str) else "batch_size"
     raise TaskError(
         f"{name}={size}: larger than the {examples} training examples, so that every batch would "
         f"be padding for the most part; use at most {examples}."
     )
 
 
-def check_folds(task: Task, data: ArrayData) -> None:
+def check_folds(task: Task, data: ArrayData | GrainData) -> None:
     """Every part that is trained on has two classes, if classes are counted; and every part that
-    is judged, if by the area under the curve.
+    is judged, if by the area under the curve. Streamed examples are not looked at.
 
     Raises:
         DataError: one has not, naming the fold.
@@ -156,6 +162,8 @@ def check_folds(task: Task, data: ArrayData) -> None:
     for fold, parts in enumerate(data.folds):
         for part, what in zip(parts, ("training", "validation"), strict=True):
             if what == "validation" and not names & _NEEDS_BOTH:
+                continue
+            if what == "training" and isinstance(data, GrainData):
                 continue
             there = np.unique(data.y[part])
             if len(there) > 1:

@@ -16,6 +16,7 @@ from bojax.training import population as pop
 from bojax.training.data import ArrayData
 from bojax.training.hyper import Hyperparameters
 from bojax.training.program import INIT_OPTIONS, float32_scope
+from bojax.training.streamed import GrainData
 from bojax.training.task import Task
 
 
@@ -54,8 +55,8 @@ class Solo:
     """
 
     def __init__(
-        self, task: Task, space: Any, data: ArrayData, config: Mapping, *, trial: int = 0,
-        seed: int = 0, max_budget: int, fold: int = 0,
+        self, task: Task, space: Any, data: ArrayData | GrainData, config: Mapping, *,
+        trial: int = 0, seed: int = 0, max_budget: int, fold: int = 0,
     ) -> None:  # fmt: skip
         number = trial * len(data.folds) + fold
         self.task, self.number, self.fold, self.epoch = task, np.int32(number), np.int32(fold), 0
@@ -66,7 +67,8 @@ class Solo:
         self.hp = Hyperparameters.of(
             config, space, static=task.static, padded=task.padded, steps=max_budget * self.steps
         )
-        self.arrays = pop.arrays_of(data)
+        self._stream, self._seed = (data if isinstance(data, GrainData) else None), seed
+        self.arrays = data.judged_arrays() if self._stream else pop.arrays_of(data)
         run_key = pop.key_words(seed)
         with float32_scope():
             self._keys = _keys(run_key, self.number)
@@ -77,21 +79,31 @@ class Solo:
         """Train for more epochs, and at last some steps of another."""
         with float32_scope():
             for _ in range(epochs):
-                self._epoch(np.int32(self.epoch), self.steps)
+                self._epoch(self.steps)
                 self.epoch += 1
             if steps:
-                self._epoch(np.int32(self.epoch), steps)
+                self._epoch(steps)
 
-    def _epoch(self, epoch: np.int32, steps: int) -> None:
-        order = _order(self._keys[0], epoch, self.arrays.train.shape[1], np.int32(self.examples))
+    def _epoch(self, steps: int) -> None:
+        """The first steps of an epoch; of streamed data block by block."""
+        begin = self.epoch * self.steps
+        parts = [(self.epoch, begin, self.steps, self.arrays)]
+        if self._stream is not None:
+            pieces = self._stream.pieces(begin, begin + steps, self.batch_size)
+            blocks = self._stream.blocks(pieces, self._seed)
+            parts = [(p.number, p.first, p.steps, block) for p, block in blocks]
         carry, total, seen = self.member[:3], 0.0, 0.0
-        for s in range(steps):
-            carry, loss, weight = _step(
-                self.task, self.batch_size, carry, self._keys[1], epoch, np.int32(s), self.fold,
-                order, self.hp, self.arrays,
-            )  # fmt: skip
-            total += float(loss) * float(weight)
-            seen += float(weight)
+        for number, first, most, arrays in parts:
+            order = _order(
+                self._keys[0], np.int32(number), arrays.train.shape[1], arrays.count[self.fold]
+            )
+            for s in range(min(most, begin + steps - first)):
+                carry, loss, weight = _step(
+                    self.task, self.batch_size, carry, self._keys[1], np.int32(first + s),
+                    np.int32(s), self.fold, order, self.hp, arrays,
+                )  # fmt: skip
+                total += float(loss) * float(weight)
+                seen += float(weight)
         params, state, optimizer = carry
         self.member = pop.Member(params, state, optimizer, np.float32(total / seen))
 
@@ -110,13 +122,11 @@ _evaluate = jit(pop.evaluate_member, static_argnums=0)
 
 @jit(static_argnums=(0, 1))
 def _step(
-    task: Task, batch_size: int, carry: tuple, step_key: Any, epoch: Any, s: Any, fold: Any,
+    task: Task, batch_size: int, carry: tuple, step_key: Any, step: Any, s: Any, fold: Any,
     order: Any, hp: Hyperparameters, arrays: pop.Arrays,
 ) -> tuple:  # fmt: skip
     count = arrays.count[fold]
     batch = pop.batch_at(arrays, fold, order, s, batch_size, count)
-    steps = pop.steps_per_epoch(count, batch_size)
-    step = epoch * steps + s
     key = jax.random.fold_in(step_key, step)
     carry, loss = pop.train_step(task, carry, batch, hp.at(step), key)
     return carry, loss, batch.weight.sum()

@@ -290,7 +290,9 @@ def test_by_name():
     scheduler = by_name("successive_halving", eta=2, trials=4)
     assert isinstance(scheduler, Scheduler)
     assert scheduler.plan() == successive_halving(eta=2, trials=4).plan()
-    with pytest.raises(SchedulerError, match="'halving': unknown; expected one of asha, full_budget"):
+    with pytest.raises(
+        SchedulerError, match="'halving': unknown; expected one of asha, full_budget"
+    ):
         by_name("halving")
     with pytest.raises(SchedulerError, match="no setting 'rungs'; expected one of eta, "):
         by_name("successive_halving", rungs=4)

@@ -96,6 +96,8 @@ class AshaScheduler:
 
     def _homes(self, trials: int) -> tuple[list[int], list[int]]:
         """Bracket of each of so many trials, and trials of each bracket."""
+        if len(self._budgets) == 1:
+            return [0] * trials, [trials]
         weights = [math.exp(len(budgets) - len(self._budgets[0])) for budgets in self._budgets]
         shares = [weight / sum(weights) for weight in weights]
         home: list[int] = []
@@ -140,12 +142,10 @@ class AshaScheduler:
 
     def _last_ones(self) -> Iterator[int]:
         """When all has come to rest: the best of each bracket that has not reached its top."""
-        if not self._promotes:
-            return
         for rungs in self._rungs:
             highest = max((i for i, rung in enumerate(rungs) if rung.values), default=None)
             if highest is not None and highest + 1 < len(rungs):
-                trial = rungs[highest].due(least=1)
+                trial = rungs[highest].best(1)
                 if trial is not None:
                     yield trial
 
@@ -208,18 +208,22 @@ class AshaScheduler:
             actions[trial] = "continue"
         else:
             self._level[trial] = level + 1
-            most = self._sizes[home] if level == 0 else None
-            stopped = rung.add(trial, kept, most)
             actions[trial] = "pause"
             if kept is None or level + 1 == len(self._rungs[home]):
-                rung.waiting.discard(trial)
-                stopped = [trial]
-            for other in stopped:
-                actions[other] = "stop"
+                rung.values[trial] = kept
+                actions[trial] = "stop"
+            else:
+                hopeless = rung.add(trial, kept, None if level else self._sizes[home])
+                if hopeless is not None:
+                    actions[hopeless] = "stop"
         if not self._running:
             self._come_to_rest(actions)
-        self._over.update(t for t, action in actions.items() if action == "stop")
-        return [Decision(t, action) for t, action in sorted(actions.items())]
+        decisions = []
+        for other in sorted(actions) if len(actions) > 1 else actions:
+            decisions.append(Decision(other, actions[other]))
+            if actions[other] == "stop":
+                self._over.add(other)
+        return decisions
 
     def _come_to_rest(self, actions: dict[int, str]) -> None:
         """Nothing runs: judge who waits for it, and stop who is left behind for good."""

@@ -1,8 +1,9 @@
 """Rungs without a barrier: who of those that have reported may go on by now.
 
-Two rules, one interface. `add` takes a value in, `settle` judges what waits for judgement, `due`
-names who goes on next, `take` lets it. `waiting` are those who have reported and neither went on
-nor stopped. Everything is a function of the set of values, not of the order they came in.
+Two rules, one interface. `values` are those of all that have reported, None of whoever failed;
+`add` takes one in whose trial may go on, `settle` judges what waits for judgement, `due` names
+who goes on next, `take` lets it. `waiting` are those who have reported and neither went on nor
+stopped. Everything is a function of the set of values, not of the order they came in.
 """
 
 from __future__ import annotations
@@ -30,48 +31,54 @@ class PromotionRung:
         self._open: list[tuple[float, int]] = []  # heap; some of it may not wait any more
         self._tuples: dict[int, Value] = {}
         self._order: list[int] | None = None  # of the tuples, best first
+        self._due: int | None = None  # after so many reports, if nobody went on since:
+        self._known = 0
 
-    def add(self, trial: int, value: Value | None, most: int | None = None) -> list[int]:
+    def add(self, trial: int, value: Value, most: int | None = None) -> int | None:
         """Take a value in.
 
         Args:
             trial: whose it is.
-            value: as :func:`checked` gives it.
+            value: as :func:`checked` gives it, not None.
             most: how many will report to this rung at most, if known.
 
         Returns:
-            Trials that can go on no more, however the others do, and wait no longer.
+            A trial that can go on no more, however the others do, and waits no longer.
         """
         self.values[trial] = value
-        if value is None:
-            return []
         self.waiting.add(trial)
         if isinstance(value, tuple):
             self._tuples[trial] = value
             self._order = None
-            return []  # a distance may grow again, so nobody is hopeless
+            return None  # a distance may grow again, so nobody is hopeless
         key = (value, trial)
         place = bisect_left(self._ranked, key)
         self._ranked.insert(place, key)
         heappush(self._open, key)
         if most is None:
-            return []
+            return None
         places = max(1, one_in(self._eta, most))
         if len(self._ranked) <= places:
-            return []
+            return None
         hopeless = trial if place >= places else self._ranked[places][1]
         if hopeless not in self.waiting:
-            return []
+            return None
         self.waiting.remove(hopeless)
-        return [hopeless]
+        return hopeless
 
     def settle(self) -> list[int]:
         """Nobody waits for judgement here."""
         return []
 
-    def due(self, least: int = 0) -> int | None:
-        """The best of those who may go on, `least` at least of the rung; None if nobody may."""
-        places = max(least, one_in(self._eta, len(self.values)))
+    def due(self) -> int | None:
+        """The best of those who may go on; None if nobody may."""
+        if self._known != len(self.values):  # asked at every free slot, and seldom another
+            self._known = len(self.values)
+            self._due = self.best(one_in(self._eta, self._known))
+        return self._due
+
+    def best(self, places: int) -> int | None:
+        """The best who waits, if it is among so many best of all; or None."""
         if not places or not self.waiting:
             return None
         if self._tuples:
@@ -86,11 +93,13 @@ class PromotionRung:
     def take(self, trial: int) -> None:
         """Let it go on."""
         self.waiting.remove(trial)
+        self._known = -1
 
     def drop(self) -> list[int]:
         """Stop all who wait."""
         dropped = sorted(self.waiting)
         self.waiting.clear()
+        self._known = -1
         return dropped
 
     def restore(self, values: dict[int, Value | None], waiting: set[int], passed: set[int]) -> None:
@@ -100,7 +109,7 @@ class PromotionRung:
         self._tuples = {trial: v for trial, v in finite.items() if isinstance(v, tuple)}
         self._ranked = sorted((v, t) for t, v in finite.items() if not isinstance(v, tuple))
         self._open = [key for key in self._ranked if key[1] in waiting]
-        self._order = None
+        self._order, self._known = None, -1
 
     @property
     def passed(self) -> set[int]:
@@ -123,17 +132,18 @@ class StoppingRung:
         self._new: list[int] = []  # not judged yet
         self._passed: list[int] = []  # heap
 
-    def add(self, trial: int, value: Value | None, most: int | None = None) -> list[int]:
+    def add(self, trial: int, value: Value, most: int | None = None) -> int | None:
         """Take a value in; judged at the next `settle`."""
         self.values[trial] = value
-        if value is not None:
-            self.waiting.add(trial)
-            self._new.append(trial)
-        return []
+        self.waiting.add(trial)
+        self._new.append(trial)
+        return None
 
     def settle(self) -> list[int]:
         """Judge those who came since the last time; returns who stops."""
-        stopped = []
+        stopped: list[int] = []
+        if not self._new:
+            return stopped
         for trial in sorted(self._new):
             value = first(self.values[trial])
             if self._recorded and value > quantile(self._recorded, 1 / self._eta):
@@ -145,9 +155,13 @@ class StoppingRung:
         self._new = []
         return stopped
 
-    def due(self, least: int = 0) -> int | None:
+    def due(self) -> int | None:
         """The first of those who passed."""
         return self._passed[0] if self._passed else None
+
+    def best(self, places: int) -> int | None:
+        """Nobody but those who passed goes on."""
+        return None
 
     def take(self, trial: int) -> None:
         """Let the first one go on."""

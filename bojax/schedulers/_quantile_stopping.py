@@ -35,7 +35,7 @@ class QuantileScheduler(BracketScheduler):
     ) -> None:
         low, high = budget_range(settings["min_budget"], settings["max_budget"])
         every = integer("every", settings["every"])
-        self._startup = integer("startup", settings["startup"], least=0)
+        self._startup = integer("startup", settings["startup"])
         size = settings["bracket"]
         if size is not None:
             size = integer("bracket", size)
@@ -58,7 +58,7 @@ class QuantileScheduler(BracketScheduler):
         going = [
             trial
             for trial, value in present.items()
-            if len(seen) - 1 < max(1, self._startup)
+            if len(seen) - 1 < self._startup
             or best[trial] <= quantile_without(seen, bisect_left(seen, value), self._quantile)
         ]
         self._best = {trial: best[trial] for trial in going}
@@ -86,8 +86,10 @@ def quantile_without(rising: Sequence[float], left_out: int, share: float) -> fl
     """The quantile of sorted values but for the one at an index; linear between two of them."""
     count = len(rising) - (left_out < len(rising))
     place = (count - 1) * share
-    if abs(place - round(place)) < ROUNDING:
-        place = round(place)  # a third of 3 is that value, not a little less
-    below = math.floor(place)
-    low, high = (rising[i + (i >= left_out)] for i in (below, min(below + 1, count - 1)))
-    return low + (high - low) * (place - below)
+    below = math.floor(place + ROUNDING)  # a third of 3 is that value, not a little less
+    between = max(place - below, 0.0)
+    low = rising[below + (below >= left_out)]
+    if between == 0.0:
+        return low
+    above = min(below + 1, count - 1)
+    return low + (rising[above + (above >= left_out)] - low) * between

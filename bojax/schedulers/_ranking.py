@@ -45,7 +45,8 @@ def checked(trial: int, value: Any, others: Iterable[Value | None] = ()) -> Valu
             return None
     for other in others:
         if other is not None:
-            if metrics(other) != metrics(kept):
+            alone = not isinstance(kept, tuple) and not isinstance(other, tuple)
+            if not alone and metrics(other) != metrics(kept):
                 raise SchedulerError(
                     f"trial {trial}: reported {metrics(kept)} metrics, others {metrics(other)}; "
                     "report the same ones of every trial."

@@ -1,0 +1,42 @@
+"""Every scheduler keeps the promises of the suite, in every mode."""
+
+import pytest
+
+from bojax.schedulers import METHODS
+from bojax.testing import scheduler_checks
+
+VARIANTS = [
+    ("full_budget", {}),
+    ("full_budget", {"bracket": 5}),
+    ("plateau", {"max_budget": 7, "every": 2, "patience": 1}),
+    ("successive_halving", {"max_budget": 9}),
+    ("successive_halving", {"max_budget": 10, "eta": 2.5, "bracket": 20}),
+    ("hyperband", {"max_budget": 9}),
+    ("hyperband", {"max_budget": 16, "eta": 2, "table": "table-1"}),
+    ("median", {"max_budget": 7, "every": 2}),
+    ("median", {"max_budget": 7, "every": 2, "startup": 1, "bracket": 1}),
+    ("percentile", {"max_budget": 7, "every": 2, "bracket": 6}),
+    ("asha", {"max_budget": 9}),
+    ("asha", {"max_budget": 9, "slots": 4}),
+    ("asha", {"max_budget": 27, "brackets": 3, "eta": 2.5}),
+    ("asha", {"max_budget": 9, "mode": "stopping"}),
+    ("asha", {"max_budget": 9, "mode": "stopping", "brackets": 2, "slots": 5}),
+]
+
+
+def checks():
+    for method, settings in VARIANTS:
+
+        def make(method=method, settings=settings):
+            return METHODS[method](trials=20, **settings)
+
+        yield from scheduler_checks(make)
+
+
+@pytest.mark.parametrize("check", list(checks()), ids=repr)
+def test_conformance(check):
+    check()
+
+
+def test_every_method_is_among_them():
+    assert {method for method, _ in VARIANTS} == set(METHODS)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bojax.errors import ConfigError
+from bojax.strategies._cmaes import CMAES, cmaes
+from bojax.strategies._de import DE, de
+from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._model_based import ModelBased, model_based
@@ -18,11 +21,22 @@ from bojax.strategies._stopping import Stopping
 from bojax.strategies._turbo import Turbo, turbo
 from bojax.strategies.protocol import Info, Sizes, Strategy
 
-NAMES: dict[str, Callable[..., Any]] = {"gp": gp, "random": random, "sobol": sobol, "turbo": turbo}
+NAMES: dict[str, Callable[..., Any]] = {
+    "cmaes": cmaes,
+    "de": de,
+    "evolution": evolution,
+    "gp": gp,
+    "random": random,
+    "sobol": sobol,
+    "turbo": turbo,
+}
 # `model_based` has no name: what it is made of are objects, which only their owner can name.
 
 __all__ = [
+    "CMAES",
+    "DE",
     "NAMES",
+    "Evolution",
     "Explanation",
     "GPStrategy",
     "Info",
@@ -34,6 +48,9 @@ __all__ = [
     "Strategy",
     "Turbo",
     "by_name",
+    "cmaes",
+    "de",
+    "evolution",
     "from_description",
     "gp",
     "model_based",

@@ -11,6 +11,9 @@ from typing import Any
 
 from bojax import plugins
 from bojax.errors import ConfigError
+from bojax.strategies._cmaes import CMAES, cmaes
+from bojax.strategies._de import DE, de
+from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._kde import KernelDensity
@@ -23,6 +26,9 @@ from bojax.strategies._turbo import Turbo, turbo
 from bojax.strategies.protocol import Info, Sizes, Strategy
 
 NAMES: dict[str, Callable[..., Any]] = {
+    "cmaes": cmaes,
+    "de": de,
+    "evolution": evolution,
     "gp": gp,
     "kde": KernelDensity,  # the model of `bojax.coordinate.bohb`, by itself
     "random": random,
@@ -34,8 +40,11 @@ GROUP = "bojax.strategies"  # of entry points
 # `model_based` has no name: what it is made of are objects, which only their owner can name.
 
 __all__ = [
+    "CMAES",
+    "DE",
     "NAMES",
     "TPE",
+    "Evolution",
     "Explanation",
     "GPStrategy",
     "Info",
@@ -48,6 +57,9 @@ __all__ = [
     "Strategy",
     "Turbo",
     "by_name",
+    "cmaes",
+    "de",
+    "evolution",
     "from_description",
     "gp",
     "model_based",

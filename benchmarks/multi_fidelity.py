@@ -1,0 +1,145 @@
+"""Training until a target on recorded learning curves: schedulers beside random search.
+
+    python benchmarks/multi_fidelity.py                all methods, both sets of curves, 10 seeds
+    python benchmarks/multi_fidelity.py --methods random hyperband --seeds 4
+
+The curves are those of `bojax.benchmark.problems.recorded`: real trainings of every configuration
+of a grid, 27 epochs each. The target is the loss that one configuration in a hundred reaches, so
+that random search at full budget needs a hundred trials in the mean. What counts is the epochs
+trained, all trials together, until a report first reaches the target; a run that does not within
+its epochs counts as all of them. The best loss after a third of the epochs stands beside it, random
+search at twice those too. Rows go to benchmarks/rows/multi_fidelity.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import record
+
+import bojax
+from bojax.benchmark.problems import recorded
+from bojax.coordinate import Coordinator, bohb, gp_hyperband
+from bojax.stats import paired_bootstrap
+
+FILE = record.ROWS / "multi_fidelity.csv"
+SETS = ("digits_mlp", "diabetes_mlp")
+SHARE = 0.01  # of the configurations that reach the target
+EPOCHS = 27
+FULL = 300  # full trainings a run may spend
+# Trials started at most, as many as those epochs can pay for: a history has room for all.
+MANY, FEW, MOST = 2500, 1000, 700  # of halving, of the median rule, of what a model fills
+MEASURED = 100  # full trainings after which the best loss is noted
+
+
+def method(name: str):
+    """Strategy, and scheduler for so many trials."""
+    schedulers = bojax.schedulers
+    random = bojax.strategies.random()
+    if name in ("random", "random x2"):
+        return random, schedulers.full_budget(max_budget=EPOCHS, bracket=1, trials=FULL)
+    if name == "gp":
+        strategy = bojax.strategies.gp()
+        return strategy, schedulers.full_budget(max_budget=EPOCHS, bracket=4, trials=FULL)
+    if name == "asha":
+        return random, schedulers.asha(max_budget=EPOCHS, eta=3, slots=9, trials=MANY)
+    if name == "bohb":
+        joined = bohb(max_budget=EPOCHS)
+    elif name == "gp_hyperband":
+        joined = gp_hyperband(max_budget=EPOCHS)
+    else:
+        scheduler = getattr(schedulers, name)
+        more = {"bracket": 27} if name == "successive_halving" else {}
+        return random, scheduler(
+            max_budget=EPOCHS, trials=FEW if name == "median" else MANY, **more
+        )
+    settings = dict(joined.scheduler)
+    return joined.strategy, schedulers.by_name(settings.pop("name"), trials=MOST, **settings)
+
+
+METHODS = (
+    "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "gp",
+    "gp_hyperband",
+)  # fmt: skip
+
+
+def run(name: str, curves, target: float, seed: int) -> dict:
+    """Epochs to the target, and the best loss after a number of epochs."""
+    strategy, scheduler = method(name)
+    executor = curves.executor(seed=seed % curves.seeds)
+    coordinator = Coordinator(
+        curves.space.with_fidelity("epochs", 1, EPOCHS), strategy, scheduler, executor,
+        metric="loss", seed=seed,
+    )  # fmt: skip
+    measured = MEASURED * EPOCHS * (2 if name.endswith("x2") else 1)
+    began, spent, seen = time.perf_counter(), 0, 0
+    to_target, best, noted = FULL * EPOCHS, np.inf, None
+    done: dict[int, float] = {}
+    while (to_target == FULL * EPOCHS and spent < FULL * EPOCHS) or noted is None:
+        if not coordinator.turn():
+            break
+        for report in coordinator.reports[seen:]:
+            spent += int(report.budget - done.get(report.trial, 0))
+            done[report.trial] = report.budget
+            loss = report.metrics["loss"]
+            if loss <= target and spent < to_target:
+                to_target = spent
+            if spent <= measured and np.isfinite(loss):
+                best = min(best, loss)
+        seen = len(coordinator.reports)
+        if spent >= measured:
+            noted = best
+    return {
+        "epochs_to_target": to_target, "best": best,
+        "trials": len(coordinator.trials), "seconds": round(time.perf_counter() - began, 2),
+    }  # fmt: skip
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--seeds", type=int, default=10)
+    settings = parser.parse_args(arguments)
+    rows, started = [], record.started()
+    for name in settings.sets:
+        curves = recorded(name)
+        for method_name in settings.methods:
+            for seed in range(settings.seeds):
+                final = curves.values[:, EPOCHS - 1, seed % curves.seeds]
+                target = float(np.nanquantile(final, SHARE))
+                found = run(method_name, curves, target, seed)
+                rows.append(
+                    {"run": started, "curves": name, "method": method_name, "seed": seed,
+                     "target": target, **found, **record.machine()}
+                )  # fmt: skip
+            mine = [r for r in rows if (r["curves"], r["method"]) == (name, method_name)]
+            epochs = [r["epochs_to_target"] for r in mine]
+            print(
+                f"{name:>12} {method_name:>18}: {np.median(epochs):7.0f} epochs to the target "
+                f"({np.median(epochs) / EPOCHS:.0f} full trainings), best "
+                f"{np.median([r['best'] for r in mine]):.4f}, "
+                f"{np.median([r['seconds'] for r in mine]):.0f} s a run",
+                flush=True,
+            )
+    record.append(FILE, rows)
+    if "random" in settings.methods:
+        summary(rows, settings.methods)
+    return rows
+
+
+def summary(rows, names) -> None:
+    """Geometric means of the epochs of random search over the method's, and their intervals."""
+    spent = {
+        name: np.log([r["epochs_to_target"] for r in rows if r["method"] == name]) for name in names
+    }
+    for name in names:
+        gain = paired_bootstrap(spent["random"], spent[name])
+        low, middle, high = np.exp([gain.low, gain.mean, gain.high])
+        print(f"{name:>18}: {middle:.1f} [{low:.1f}, {high:.1f}] times less than random search")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RUN = ["README.md", "docs/guide.md"]
+RUN = ["README.md", "docs/guide.md", "docs/methods.md"]
 PAGES = sorted({*RUN, *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))})
 MADE_LATER = {"docs/demo.png"}  # by `make demo`
 

@@ -52,8 +52,8 @@ class Sweep:
         metric: which of the task's metrics to optimise, measured on the validation part.
         direction: "minimize" or "maximize" it.
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
-        scheduler: how budget is given out: "successive_halving", "full_budget" or "plateau"; or a
-            mapping with its own settings, `{"name": "plateau", "patience": 2}`.
+        scheduler: how budget is given out: a name of `bojax.schedulers.METHODS`, or a mapping
+            with its own settings, `{"name": "asha", "slots": 16}`.
         max_budget: what the survivors are trained for; the horizon of schedules.
         min_budget: after which a trial may first be judged.
         unit: what budgets count: "epochs", "steps", "examples", or "percent" of the training

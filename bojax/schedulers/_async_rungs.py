@@ -34,13 +34,13 @@ class PromotionRung:
         self._due: int | None = None  # after so many reports, if nobody went on since:
         self._known = 0
 
-    def add(self, trial: int, value: Value, most: int | None = None) -> int | None:
+    def add(self, trial: int, value: Value, last: int | None = None) -> int | None:
         """Take a value in.
 
         Args:
             trial: whose it is.
             value: as :func:`checked` gives it, not None.
-            most: how many will report to this rung at most, if known.
+            last: how many may go on at most, when all have reported, if that is known.
 
         Returns:
             A trial that can go on no more, however the others do, and waits no longer.
@@ -55,12 +55,9 @@ class PromotionRung:
         place = bisect_left(self._ranked, key)
         self._ranked.insert(place, key)
         heappush(self._open, key)
-        if most is None:
+        if last is None or len(self._ranked) <= last:
             return None
-        places = max(1, one_in(self._eta, most))
-        if len(self._ranked) <= places:
-            return None
-        hopeless = trial if place >= places else self._ranked[places][1]
+        hopeless = self._ranked[max(place, last)][1]  # this one, or whom it pushed out
         if hopeless not in self.waiting:
             return None
         self.waiting.remove(hopeless)
@@ -132,7 +129,7 @@ class StoppingRung:
         self._new: list[int] = []  # not judged yet
         self._passed: list[int] = []  # heap
 
-    def add(self, trial: int, value: Value, most: int | None = None) -> int | None:
+    def add(self, trial: int, value: Value, last: int | None = None) -> int | None:
         """Take a value in; judged at the next `settle`."""
         self.values[trial] = value
         self.waiting.add(trial)

@@ -56,9 +56,7 @@ def expected(curves, share, startup, size):
             for trial, value in values.items():
                 best[trial] = min(value, best.get(trial, math.inf))
                 others = [v for t, v in seen[look].items() if t != trial]
-                if len(others) < startup or best[trial] <= (
-                    np.quantile(others, share) + 1e-12
-                ):
+                if len(others) < startup or best[trial] <= (np.quantile(others, share) + 1e-12):
                     going.append(trial)
     return [reached[trial] for trial in range(len(curves))]
 

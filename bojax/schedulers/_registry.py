@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from bojax.errors import SchedulerError
@@ -15,7 +16,7 @@ from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import Scheduler
 from bojax.schedulers._successive_halving import successive_halving
 
-METHODS = {
+METHODS: dict[str, Callable[..., Scheduler]] = {
     "asha": asha,
     "full_budget": full_budget,
     "hyperband": hyperband,

@@ -204,6 +204,35 @@ def trial_overhead(rows: Rows) -> Section:
     return Section("A trial beyond its training", lost, text)
 
 
+def scheduler_decisions(rows: Rows) -> Section:
+    """Microseconds a trial of a scheduler's decisions."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["side"], []).append(float(row["microseconds_a_trial"]))
+    ray = statistics.median(found["ray"])
+    times = {side: ray / statistics.median(each) for side, each in found.items() if side != "ray"}
+    lost = [
+        f"{side} (Ray takes {ratio:.1f} times, at least 20 were wanted)"
+        for side, ratio in times.items()
+        if ratio < 20
+    ]
+    lines = [
+        [side, spread(each), f"{times[side]:.1f}" if side in times else ""]
+        for side, each in found.items()
+    ]
+    text = "\n".join(
+        [
+            provenance("scheduler_decisions.py", rows),
+            losses(lost),
+            f"ASHA with {rows[0]['trials']} trials of random values, 16 at a time, eta 3, budgets "
+            "1 to 27: jobs and reports here, of Ray its `ASHAScheduler` alone. Time of the "
+            "processor.\n",
+            table(["side", "us a trial", "Ray / it"], lines),
+        ]
+    )
+    return Section("Decisions of a scheduler", lost, text)
+
+
 def starts(rows: Rows) -> Section:
     """How often a fit finds the best optimum known."""
     columns = ("one", "default", "all")
@@ -321,6 +350,7 @@ SECTIONS: dict[str, Callable[[Rows], Section]] = {
     "programs": programs,
     "training_loops": training_loops,
     "trial_overhead": trial_overhead,
+    "scheduler_decisions": scheduler_decisions,
     "store": store,
     "first_fit": first_fit,
     "starts": starts,

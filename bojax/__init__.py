@@ -54,6 +54,7 @@ _HOME = {
 _MODULES = (
     "acquisitions",
     "benchmark",
+    "coordinate",
     "errors",
     "history",
     "kernels",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from bojax import (
         acquisitions,
         benchmark,
+        coordinate,
         errors,
         history,
         kernels,

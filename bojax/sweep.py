@@ -58,8 +58,8 @@ class Sweep:
         metric: which of the task's metrics to optimise, measured on the validation part.
         direction: "minimize" or "maximize" it.
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
-        scheduler: how budget is given out: "successive_halving", "full_budget" or "plateau"; or a
-            mapping with its own settings, `{"name": "plateau", "patience": 2}`.
+        scheduler: how budget is given out: a name of `bojax.schedulers.METHODS`, or a mapping
+            with its own settings, `{"name": "asha", "slots": 16}`.
         method: what replaces both: "bohb", "gp_hyperband", or one of `bojax.coordinate` with
             settings of its own, whose budgets are the sweep's then.
         max_budget: what the survivors are trained for; the horizon of schedules.

@@ -101,6 +101,20 @@ def test_overhead_of_a_trial_is_told_with_what_it_loses(bench, tmp_path):
     assert "A trial beyond its training: ray (0.33)." in text
 
 
+def test_decisions_of_a_scheduler_are_told_beside_rays(bench, tmp_path):
+    make_page, record = bench("make_page"), bench("record")
+    sides = {"bojax promotion": 30.0, "bojax stopping": 20.0, "ray": 500.0}
+    rows = [
+        {"run": "2030", "side": side, "round": 0, "trials": 10, "reports": 15, "seconds": 1e-5 * us,
+         "microseconds_a_trial": us, **COMMON, "ray": "2"}
+        for side, us in sides.items()
+    ]  # fmt: skip
+    record.append(tmp_path / "scheduler_decisions.csv", rows)
+    text = make_page.page(tmp_path)
+    assert "| bojax stopping | 20 | 25.0 |" in text
+    assert "Decisions of a scheduler: bojax promotion (Ray takes 16.7 times" in text
+
+
 def test_batches_are_told_beside_single_suggestions(bench, tmp_path):
     make_page, record = bench("make_page"), bench("record")
     rows = [

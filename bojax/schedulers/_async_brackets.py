@@ -44,12 +44,14 @@ class AshaScheduler:
             [make(self._eta) for _ in below] for below in self._budgets
         ]
         # Where a free slot looks for work: the largest budget first.
-        self._from_the_top = sorted(
+        places = sorted(
             ((s, i) for s, below in enumerate(self._budgets) for i in range(len(below) - 1)),
             key=lambda at: (-self._budgets[at[0]][at[1]], at[0]),
         )
+        self._from_the_top = [self._rungs[s][i] for s, i in places]
         self._home: list[int] = []  # bracket of each trial
         self._sizes = [0 for _ in self._budgets]  # trials of each bracket
+        self._last: list[int] = []  # places of each lowest rung when all have reported
         self._level: list[int] = []  # rungs behind each trial that was started
         self._running: set[int] = set()
         self._again: list[int] = []  # heap of trials whose worker was lost
@@ -92,7 +94,11 @@ class AshaScheduler:
         Raises:
             SchedulerError: fewer than are planned.
         """
-        self._home, self._sizes = self._homes(grown(trials, len(self._home)))
+        self._plan(grown(trials, len(self._home)))
+
+    def _plan(self, trials: int) -> None:
+        self._home, self._sizes = self._homes(trials)
+        self._last = [max(1, one_in(self._eta, size)) for size in self._sizes]
 
     def _homes(self, trials: int) -> tuple[list[int], list[int]]:
         """Bracket of each of so many trials, and trials of each bracket."""
@@ -134,8 +140,8 @@ class AshaScheduler:
         """Who trains next in a free slot, while there is anything regular to do."""
         if self._again:
             return self._again[0]
-        for s, i in self._from_the_top:
-            trial = self._rungs[s][i].due()
+        for rung in self._from_the_top:
+            trial = rung.due()
             if trial is not None:
                 return trial
         return len(self._level) if len(self._level) < len(self._home) else None
@@ -213,7 +219,7 @@ class AshaScheduler:
                 rung.values[trial] = kept
                 actions[trial] = "stop"
             else:
-                hopeless = rung.add(trial, kept, None if level else self._sizes[home])
+                hopeless = rung.add(trial, kept, None if level else self._last[home])
                 if hopeless is not None:
                     actions[hopeless] = "stop"
         if not self._running:
@@ -294,7 +300,7 @@ class AshaScheduler:
                 by a newer version.
         """
         check_stored(state, "asha", self._settings)
-        self._home, self._sizes = self._homes(state["trials"])
+        self._plan(state["trials"])
         self._level = list(state["levels"])
         self._running, self._over = set(state["running"]), set(state["over"])
         self._again, self._owed = list(state["again"]), list(state["owed"])

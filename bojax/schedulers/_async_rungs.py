@@ -34,13 +34,13 @@ class PromotionRung:
         self._due: int | None = None  # after so many reports, if nobody went on since:
         self._known = 0
 
-    def add(self, trial: int, value: Value, most: int | None = None) -> int | None:
+    def add(self, trial: int, value: Value, last: int | None = None) -> int | None:
         """Take a value in.
 
         Args:
             trial: whose it is.
             value: as :func:`checked` gives it, not None.
-            most: how many will report to this rung at most, if known.
+            last: how many may go on at most, when all have reported, if that is known.
 
         Returns:
             A trial that can go on no more, however the others do, and waits no longer.
@@ -55,12 +55,9 @@ class PromotionRung:
         place = bisect_left(self._ranked, key)
         self._ranked.insert(place, key)
         heappush(self._open, key)
-        if most is None:
+        if last is None or len(self._ranked) <= last:
             return None
-        places = max(1, one_in(self._eta, most))
-        if len(self._ranked) <= places:
-            return None
-        hopeless = trial if place >= places else self._ranked[places][1]
+        hopeless = self._ranked[max(place, last)][1]  # this one, or whom it pushed out
         if hopeless not in self.waiting:
             return None
         self.waiting.remove(hopeless)
@@ -129,14 +126,14 @@ class StoppingRung:
         self.values: dict[int, Value | None] = {}
         self.waiting: set[int] = set()
         self._recorded: list[float] = []  # judged values, rising
-        self._new: list[int] = []  # not judged yet
+        self._new: list[tuple[int, float]] = []  # trial, value: not judged yet
         self._passed: list[int] = []  # heap
 
-    def add(self, trial: int, value: Value, most: int | None = None) -> int | None:
+    def add(self, trial: int, value: Value, last: int | None = None) -> int | None:
         """Take a value in; judged at the next `settle`."""
         self.values[trial] = value
         self.waiting.add(trial)
-        self._new.append(trial)
+        self._new.append((trial, first(value)))
         return None
 
     def settle(self) -> list[int]:
@@ -144,8 +141,7 @@ class StoppingRung:
         stopped: list[int] = []
         if not self._new:
             return stopped
-        for trial in sorted(self._new):
-            value = first(self.values[trial])
+        for trial, value in sorted(self._new):
             if self._recorded and value > quantile(self._recorded, 1 / self._eta):
                 stopped.append(trial)
                 self.waiting.remove(trial)
@@ -175,12 +171,10 @@ class StoppingRung:
     def restore(self, values: dict[int, Value | None], waiting: set[int], passed: set[int]) -> None:
         """Go on with these values, those of them that wait, and those of these that passed."""
         self.values, self.waiting = values, waiting
-        self._new = sorted(waiting - passed)
         self._passed = sorted(passed)
-        new = set(self._new)
-        self._recorded = sorted(
-            first(v) for t, v in values.items() if v is not None and t not in new
-        )
+        finite = {trial: first(v) for trial, v in values.items() if v is not None}
+        self._new = [(trial, finite.pop(trial)) for trial in waiting - passed]
+        self._recorded = sorted(finite.values())
 
     @property
     def passed(self) -> set[int]:
@@ -188,4 +182,7 @@ class StoppingRung:
         return set(self._passed)
 
 
-RUNGS = {"promotion": PromotionRung, "stopping": StoppingRung}
+RUNGS: dict[str, type[PromotionRung] | type[StoppingRung]] = {
+    "promotion": PromotionRung,
+    "stopping": StoppingRung,
+}

@@ -31,14 +31,14 @@ def checked(trial: int, value: Any, others: Iterable[Value | None] = ()) -> Valu
     Raises:
         SchedulerError: no metric, or another number of them than the others have.
     """
+    kept: Value
     if isinstance(value, (tuple, list)):
-        kept: Value = tuple(map(float, value))
-        if not kept:
+        parts = tuple(map(float, value))
+        if not parts:
             raise SchedulerError(f"trial {trial}: a value has at least one metric, got none.")
-        if not all(map(math.isfinite, kept)):
+        if not all(map(math.isfinite, parts)):
             return None
-        if len(kept) == 1:
-            kept = kept[0]
+        kept = parts if len(parts) > 1 else parts[0]
     else:
         kept = float(value)
         if not math.isfinite(kept):

@@ -18,7 +18,7 @@ from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import Scheduler
 from bojax.schedulers._successive_halving import successive_halving
 
-METHODS = {
+METHODS: dict[str, Callable[..., Scheduler]] = {
     "asha": asha,
     "full_budget": full_budget,
     "hyperband": hyperband,

@@ -212,7 +212,7 @@ def _measured(
 
 
 def _outputs(task: Task, params: Any, state: Any, x: Any, hp: Hyperparameters) -> dict[str, list]:
-    """Layer -> its outputs, the model's last."""
+    """Layer -> its outputs, and the model's."""
     found = {}
     if hasattr(task.predict, "layers"):
         found = task.predict.layers(params, state, x, hp)

@@ -202,7 +202,8 @@ def _measured(
             return after, sizes(*carry[:2])
 
         steps = jnp.arange(batches.weight.shape[0], dtype=jnp.int32)
-        carry = (member.params, member.state, member.optimizer)
+        carry: tuple = (member.params, member.state, member.optimizer)
+        sized: dict
         carry, sized = jax.lax.scan(body, carry, (steps, batches))
         last = sizes(*carry[:2])
         return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), sized, last)

@@ -1,7 +1,7 @@
 """A learning rate tuned at width 64 holds at width 512: muP beside the standard parametrisation.
 
     python examples/mup_transfer.py           about two minutes on two cores
-    python examples/mup_transfer.py --quick   widths 64 and 128, one epoch, a quarter of a minute
+    python examples/mup_transfer.py --quick   widths 64 and 128, one epoch, half a minute
 
 You will see two tables of the loss on scikit-learn's digits, a line a learning rate and a column
 a width, after a few epochs of Adam: first as networks usually are, then in the maximal update

@@ -56,7 +56,7 @@ def coordinate_picture(
             axes.plot(check.widths, size[:, 0], ":", color=colour, linewidth=1.0)
         _log_axes(axes, check.widths)
         figures._dress(axes, name, "width", "mean absolute output")
-        figures._scale(axes, [line for size in check.size.values() for line in size[:, step]])
+        figures._scale(axes, [v for s in check.size.values() for v in (*s[:, 0], *s[:, step])])
         axes.legend(frameon=False, fontsize=8)
     return _kept(figure, save)
 
@@ -92,7 +92,7 @@ def transfer_picture(
         >>> table = [[0.9, 0.5], [0.4, 0.6]]
         >>> figure = transfer_picture({"standard": table}, widths=[64, 512], rates=[1e-3, 1e-2])
         >>> [line.get_label() for line in figure.axes[0].lines[::2]]
-        ['width 64, best 1e-02', 'width 512, best 1e-03']
+        ['width 64, best 1.0e-02', 'width 512, best 1.0e-03']
     """
     if not losses:
         raise DataError("transfer_picture: no losses to draw; give at least one table, by name.")
@@ -111,7 +111,7 @@ def transfer_picture(
         for number, (width, column) in enumerate(zip(widths, table.T, strict=True)):
             colour = figures.COLOURS[number % len(figures.COLOURS)]
             best = int(np.nanargmin(np.where(np.isfinite(column), column, np.nan)))
-            label = f"width {width}, best {rates[best]:.0e}"
+            label = f"width {width}, best {rates[best]:.1e}"
             axes.plot(rates, column, "o-", color=colour, markersize=3, linewidth=1.4, label=label)
             axes.plot(rates[best], column[best], "o", color=colour, markersize=9)
         axes.set_xscale("log")

@@ -276,9 +276,10 @@ def mup_multipliers(task: Task, hp: Hyperparameters, x: Any) -> dict[str, Multip
         >>> found["output/kernel"]
         Multiplier(role='output', init=0.5, rate=0.25)
     """
-    if not isinstance(getattr(task, "init", None), MupInit):
+    init = getattr(task, "init", None)
+    if not isinstance(init, MupInit):
         raise TaskError("mup_multipliers: expected what bojax.training.mup returned.")
-    found = task.init.scales.multipliers(hp, np.asarray(x))
+    found = init.scales.multipliers(hp, np.asarray(x))
     leaves = jax.tree_util.tree_leaves_with_path(found, is_leaf=_is_multiplier)
     return {_name(path): multiplier for path, multiplier in leaves}
 

@@ -202,7 +202,8 @@ def _measured(
             return after, sizes(*carry[:2])
 
         steps = jnp.arange(batches.weight.shape[0], dtype=jnp.int32)
-        carry = (member.params, member.state, member.optimizer)
+        carry: tuple = (member.params, member.state, member.optimizer)
+        sized: dict
         carry, sized = jax.lax.scan(body, carry, (steps, batches))
         last = sizes(*carry[:2])
         return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), sized, last)
@@ -212,7 +213,7 @@ def _measured(
 
 
 def _outputs(task: Task, params: Any, state: Any, x: Any, hp: Hyperparameters) -> dict[str, list]:
-    """Layer -> its outputs, the model's last."""
+    """Layer -> its outputs, and the model's."""
     found = {}
     if hasattr(task.predict, "layers"):
         found = task.predict.layers(params, state, x, hp)

@@ -49,7 +49,7 @@ def test_losses_are_drawn_against_the_rate_and_the_best_stands_out(tmp_path):
     line, best, *_ = figure.axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), [0.9, 0.4, np.nan])
     np.testing.assert_array_equal(best.get_xydata(), [[0.01, 0.4]])
-    assert figure.axes[0].lines[2].get_label() == "width 512, best 1e-03"
+    assert figure.axes[0].lines[2].get_label() == "width 512, best 1.0e-03"
     assert figure.axes[0].get_ylabel() == "error"
 
 

@@ -201,6 +201,20 @@ def test_decay_and_schedule_inside_the_optimizer_scale_along():
     np.testing.assert_allclose(second, first * (1 - 0.25 * 0.5 / 4), rtol=1e-5)
 
 
+def test_batches_are_augmented_once():
+    old = task_of(optimizer=sgd, augment=lambda x, key: x + 1.0)
+    batch = Batch(jnp.ones((4, 5)), jnp.arange(4) % 3, jnp.ones(4))
+    hp = hp_of(old, 8)
+    with float32_scope():
+        params, state = old.init(jax.random.key(0), hp, EXAMPLE)
+        carry = (params, state, sgd(hp).init(params))
+        one, other, bare = (
+            train_step(t, carry, batch, hp, jax.random.key(1))[1]
+            for t in (old, mup(old, base=8), mup(task_of(optimizer=sgd), base=8))
+        )
+    assert float(one) == float(other) != float(bare)
+
+
 # ------------------------------------------------------------------ in a population
 
 

@@ -51,7 +51,7 @@ class Linear(linen.Module):
 
 TASK = bojax.Task.linen(
     lambda hp: Linear(),
-    optimizer=lambda hp: optax.adam(optax.cosine_decay_schedule(hp["lr"], 60)),
+    optimizer=lambda hp: optax.adam(hp["lr"] * optax.cosine_decay_schedule(1.0, 40)(hp.step)),
     metrics=("accuracy",),
 )
 SPACE = bojax.Space({"lr": bojax.Float(0.0, 1.0), "batch_size": bojax.Ordinal([8, 16])})

@@ -11,6 +11,7 @@ from typing import Any
 from bojax.errors import ConfigError
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
+from bojax.strategies._grid import Grid, grid
 from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
@@ -21,6 +22,7 @@ from bojax.strategies.protocol import Info, Sizes, Strategy
 
 NAMES: dict[str, Callable[..., Any]] = {
     "gp": gp,
+    "grid": grid,
     "random": random,
     "sobol": sobol,
     "tpe": tpe,
@@ -33,6 +35,7 @@ __all__ = [
     "TPE",
     "Explanation",
     "GPStrategy",
+    "Grid",
     "Info",
     "ModelBased",
     "Random",
@@ -44,6 +47,7 @@ __all__ = [
     "by_name",
     "from_description",
     "gp",
+    "grid",
     "model_based",
     "random",
     "sobol",

@@ -166,6 +166,9 @@ def ordered(history: History) -> History:
         64
     """
     empty = history.status == Status.EMPTY
+    trials = history.trial[: np.argmax(empty) if empty.any() else len(empty)]
+    if empty[len(trials) :].all() and np.all(trials[1:] > trials[:-1]):  # a line a trial, in order
+        return History(*(leaf.copy() for leaf in history))
     keys = [*history.rows.T[::-1], np.where(empty, np.iinfo(np.int32).max, history.trial)]
     order = np.lexsort(keys)
     return History(*(leaf[order] for leaf in history))

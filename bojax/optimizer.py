@@ -171,9 +171,10 @@ class Optimizer:
         given = self._given(fidelity, context, fixed)
         found = self._session.ask(1 if q is None else int(q), given)
         if not found:
+            what = "grid" if getattr(self.strategy, "listed", False) else "space"
             raise SpaceExhausted(
-                f"all {len(self._trials)} configurations of the space have been suggested; "
-                "stop here, widen the space, or pass repeats='replicate' to measure again."
+                f"all {len(self._trials)} configurations of the {what} have been suggested; "
+                f"stop here, widen the {what}, or pass repeats='replicate' to measure again."
             )
         trials = []
         configs = self.space.decode(np.array([row for row, _ in found]))

@@ -320,13 +320,7 @@ def enumerate_rows(table: SpaceTable, indices, xp=jnp):
     stride = xp.flip(xp.cumprod(xp.flip(radix), dtype=xp.int32)) // radix
     cells_before = xp.asarray(indices).astype(xp.int32)[..., None] // xp.maximum(stride, 1)
     digit = (cells_before % radix).astype(table.low.dtype)
-    count = xp.maximum(table.cardinality, 1).astype(digit.dtype)
-    first, _, low, high = _cells(table, xp)
-    value = first + digit * table.step
-    scaled = xp.where(table.log, xp.log(xp.where(table.log, value, 1.0)), value)
-    integer = (scaled - low) / xp.where(high > low, high - low, 1.0)
-    row = xp.where(table.kind == INTEGER, integer, (digit + 0.5) / count)
-    row = xp.where(table.kind == CATEGORY, digit, row)
+    row = from_code(table, digit, xp)
     return xp.where(chosen, row, table.default)
 
 
@@ -360,6 +354,29 @@ def cell_edges(table: SpaceTable, rows, xp=jnp):
         return xp.where(table.kind == ORDINAL, (code + 0.5 + shift) / count, unit)
 
     return edge(-0.5), edge(0.5)
+
+
+def from_code(table: SpaceTable, code, xp=jnp):
+    """Row coordinates of the discrete columns' values by number, `[..., D]`.
+
+    Args:
+        code: `[..., D]` numbers of values, counted from 0.
+
+    Example:
+        >>> import numpy as np
+        >>> import bojax
+        >>> space = bojax.Space({"n": bojax.Int(1, 4), "b": bojax.Boolean()})
+        >>> bojax.space.table.from_code(space.table, np.array([1, 1, 0, 0]), np)[:2].tolist()
+        [0.375, 1.0]
+    """
+    digit = xp.asarray(code).astype(table.low.dtype)
+    count = xp.maximum(table.cardinality, 1).astype(digit.dtype)
+    first, _, low, high = _cells(table, xp)
+    value = first + digit * table.step
+    scaled = xp.where(table.log, xp.log(xp.where(table.log, value, 1.0)), value)
+    integer = (scaled - low) / xp.where(high > low, high - low, 1.0)
+    row = xp.where(table.kind == INTEGER, integer, (digit + 0.5) / count)
+    return xp.where(table.kind == CATEGORY, digit, row)
 
 
 def empty_table(columns: int, clauses: int, literals: int, choices: int) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from bojax.strategies._de import DE, de
 from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
+from bojax.strategies._grid import Grid, grid
 from bojax.strategies._kde import KernelDensity
 from bojax.strategies._model_based import ModelBased, model_based
 from bojax.strategies._random import Random, random
@@ -30,6 +31,7 @@ NAMES: dict[str, Callable[..., Any]] = {
     "de": de,
     "evolution": evolution,
     "gp": gp,
+    "grid": grid,
     "kde": KernelDensity,  # the model of `bojax.coordinate.bohb`, by itself
     "random": random,
     "sobol": sobol,
@@ -47,6 +49,7 @@ __all__ = [
     "Evolution",
     "Explanation",
     "GPStrategy",
+    "Grid",
     "Info",
     "KernelDensity",
     "ModelBased",
@@ -62,6 +65,7 @@ __all__ = [
     "evolution",
     "from_description",
     "gp",
+    "grid",
     "model_based",
     "names",
     "random",

@@ -119,11 +119,10 @@ def _gaps(x, here, *, centre: bool):
     if centre:
         x = jnp.concatenate([x, jnp.full((d, 1), 0.5, dtype)], axis=1)
         here = jnp.concatenate([here, jnp.ones((d, 1), bool)], axis=1)
-    number = jnp.arange(x.shape[1], dtype=jnp.int32)
-    ordered, order = jax.lax.sort_key_val(
-        jnp.where(here, x, jnp.inf), jnp.broadcast_to(number, x.shape), is_stable=True
-    )
+    order = _order(x, here)
+    ordered = jnp.take_along_axis(x, order, axis=1)
     total = jnp.sum(here, axis=1, dtype=jnp.int32)[:, None]
+    number = jnp.arange(x.shape[1], dtype=jnp.int32)
     edge = jnp.zeros((d, 1), dtype)
     below = ordered - jnp.concatenate([edge, ordered[:, :-1]], axis=1)
     after = jnp.concatenate([ordered[:, 1:], edge + 1.0], axis=1)
@@ -137,6 +136,22 @@ def _gaps(x, here, *, centre: bool):
     return jnp.where(here, back, 1.0)[:, :n]
 
 
+def _order(x, here):
+    """Where the sorted values of each row of `x [D, N]` stand, those not `here` last; stable.
+
+    One integer holds value and place: a sort of plain integers is several times as fast as any
+    other. Values are told apart to 2**-48 of the range in float64 and 2**-17 in float32, with
+    8,192 lines; a kernel's width is never below 2**-7.
+    """
+    n = x.shape[1]
+    whole, bits = (jnp.int64, 62) if x.dtype == jnp.float64 else (jnp.int32, 30)
+    places = max(n - 1, 1).bit_length()
+    steps = 2 ** (bits - places)
+    value = jnp.where(here, jnp.clip(x, 0.0, 1.0) * (steps - 1), float(steps)).astype(whole)
+    packed = (value << places) | jnp.arange(n, dtype=whole)
+    return (jnp.sort(packed, axis=1, stable=False) & (2**places - 1)).astype(jnp.int32)
+
+
 # ------------------------------------------------------------------ densities
 
 
@@ -147,45 +162,55 @@ def log_densities(table: SpaceTable, groups: Groups, model: Parzen, rows):
         table, groups, model: as for :func:`parzen`.
         rows: `[S, D]` snapped.
     """
-    kernels = _log_kernels(table, groups, model, rows)
-    product = jnp.sum(jnp.where(groups.joint[:, None], kernels, 0.0), axis=1)
-    joint = logsumexp(product + model.joint_weight, axis=-1)
-
-    def own():
-        each = logsumexp(kernels + model.log_weight, axis=-1)
-        return jnp.where(groups.own, each, 0.0)
-
-    return joint, jax.lax.cond(jnp.any(groups.own), own, lambda: jnp.zeros_like(rows))
+    product, own = _over_columns(table, groups, model, rows)
+    return logsumexp(product + model.joint_weight, axis=-1), own
 
 
-def _log_kernels(table: SpaceTable, groups: Groups, model: Parzen, rows):
-    """Log of every kernel at every row, `[S, D, M]`."""
-    category = (table.kind == tables.CATEGORY)[:, None]
-    inside = 0.5 * (
-        erf((1.0 - model.mean) / (model.sigma * math.sqrt(2.0)))
-        + erf(model.mean / (model.sigma * math.sqrt(2.0)))
-    )  # the mass that truncation leaves
-    log_inside = jnp.log(jnp.where(category, 1.0, inside))
-    x = rows[:, :, None]
+def _over_columns(table: SpaceTable, groups: Groups, model: Parzen, rows):
+    """Log products of the joint columns' kernels `[S, M]`, log densities of the own `[S, D]`.
 
-    def density():
-        z = (x - model.mean) / model.sigma
-        return -0.5 * z * z - (jnp.log(model.sigma) + HALF_LOG_2PI + log_inside)
+    Column by column, so that each computes what its kind asks for and no more, and `[S, D, M]`
+    numbers are never there at once.
+    """
+    dtype = rows.dtype
+    low, high = tables.cell_edges(table, rows)
+    choices = jnp.maximum(table.cardinality, 1).astype(dtype)
+    kind = jnp.where(groups.cells, 1, jnp.where(table.kind == tables.CATEGORY, 2, 0))
+    kind = jnp.where(groups.joint | groups.own, kind, 3).astype(jnp.int32)
 
-    def with_cells():
-        low, high = tables.cell_edges(table, rows)
-        low, high = (edge[:, :, None] for edge in (low, high))
-        mass = log_mass((low - model.mean) / model.sigma, (high - model.mean) / model.sigma)
-        return jnp.where(groups.cells[:, None], mass - log_inside, density())
+    def column(product, of):
+        x, low, high, mean, sigma, log_weight, count, choices, kind, joint, own = of
+        x, low, high, narrow = x[:, None], low[:, None], high[:, None], 1.0 / sigma
 
-    number = jax.lax.cond(jnp.any(groups.cells), with_cells, density)
-    choices = jnp.maximum(table.cardinality, 1).astype(rows.dtype)[:, None]
-    spread = 1.0 / (model.count.astype(rows.dtype)[:, None] + 1.0)
-    total = 1.0 + choices * spread
-    prior = model.mean < 0.0
-    other = jnp.where(prior, -jnp.log(choices), jnp.log(spread / total))
-    same = jnp.log((1.0 + spread) / total)
-    return jnp.where(category, jnp.where(x == model.mean, same, other), number)
+        def log_inside():
+            """Of the mass that truncation leaves, `[M]`."""
+            root = narrow * math.sqrt(0.5)
+            return jnp.log(0.5 * (erf((1.0 - mean) * root) + erf(mean * root)))
+
+        def density():
+            z = (x - mean) * narrow
+            return (jnp.log(narrow) - HALF_LOG_2PI - log_inside()) - 0.5 * z * z
+
+        def cells():
+            return log_mass((low - mean) * narrow, (high - mean) * narrow) - log_inside()
+
+        def category():
+            spread = 1.0 / (count.astype(dtype) + 1.0)
+            total = 1.0 + choices * spread
+            other = jnp.where(mean < 0.0, -jnp.log(choices), jnp.log(spread / total))
+            return jnp.where(x == mean, jnp.log((1.0 + spread) / total), other)
+
+        kernels = jax.lax.switch(kind, (density, cells, category, lambda: jnp.zeros_like(product)))
+        product = jnp.where(joint, product + kernels, product)
+        alone = jax.lax.cond(
+            own, lambda: logsumexp(kernels + log_weight, axis=-1), lambda: jnp.zeros_like(x[:, 0])
+        )
+        return product, alone
+
+    each = (rows.T, low.T, high.T, *model[:3], model.count, choices, kind, *groups[:2])
+    start = jnp.zeros((len(rows), model.mean.shape[1]), dtype)
+    product, own = jax.lax.scan(column, start, each)
+    return product, own.T
 
 
 def log_mass(low, high):
@@ -217,10 +242,8 @@ def draws(table: SpaceTable, groups: Groups, model: Parzen, key, count: int, giv
     d, dtype = model.mean.shape[0], model.mean.dtype
     uniform = jax.random.uniform(key, (4, count, d), dtype)
     known = groups.joint & ~jnp.isnan(given)
-    at = jnp.where(known, given, 0.5)[None]
-    beside = jnp.sum(
-        jnp.where(known[:, None], _log_kernels(table, groups, model, at)[0], 0.0), axis=0
-    )
+    only = groups._replace(joint=known, own=jnp.zeros_like(known))
+    beside = _over_columns(table, only, model, jnp.where(known, given, 0.5)[None])[0][0]
     weight = jnp.where(groups.joint[:, None], model.joint_weight + beside, model.log_weight)
     mass = jnp.cumsum(jnp.exp(weight - jnp.max(weight, axis=1, keepdims=True)), axis=1)
     # One kernel for all joint columns of a row.

@@ -135,7 +135,10 @@ class TPE:
         rule = GAPS
         if self.recipe == "optuna-4":
             rule = SCOTT_RULE if self.multivariate else GAPS_AND_CENTRE
-        present = tables.active(table, rows)
+        conditional = jnp.any(table.clauses.used)
+        present = jax.lax.cond(
+            conditional, lambda: tables.active(table, rows), lambda: jnp.ones(rows.shape, bool)
+        )
         best, counts = self.good_lines(history, learnt)
         good = parzen(table, groups, rows[best], counts, present[best], rule)
         value = jnp.where(learnt, history.values[:, 0], jnp.inf)
@@ -156,17 +159,23 @@ class TPE:
                 rule,
             )
             found, raw = self.ranked(table, groups, good, others, own, at, leader)
-            unit = jax.random.uniform(
-                jax.random.fold_in(own, 1), (ALTERNATIVES, at.shape[0]), rows.dtype
-            )
-            unit = feasible_points(table, own, unit, at)
-            spare = tables.with_given(table, tables.from_unit(table, unit), at)
-            found, raw = jnp.concatenate([found, spare]), jnp.concatenate([raw, unit])
-            open_ = protocol.free_of(table, found, taken)
-            if table.rules is not None:
-                open_ &= tables.feasible(table, found, inside=True)
-            pick = jnp.argmax(open_)
-            return known, Proposal(found[pick], raw[pick], open_[pick])
+
+            def first_open(found, raw):
+                open_ = protocol.free_of(table, found, taken)
+                if table.rules is not None:
+                    open_ &= tables.feasible(table, found, inside=True)
+                pick = jnp.argmax(open_)
+                return Proposal(found[pick], raw[pick], open_[pick])
+
+            def at_random():
+                size = ALTERNATIVES, at.shape[0]
+                unit = jax.random.uniform(jax.random.fold_in(own, 1), size, rows.dtype)
+                unit = feasible_points(table, own, unit, at)
+                return protocol.first_free(table, unit, at, taken)
+
+            promising = first_open(found, raw)
+            # In a small finite space every candidate may be taken.
+            return known, jax.lax.cond(promising.valid, lambda: promising, at_random)
 
         return propose
 

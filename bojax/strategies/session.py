@@ -63,6 +63,8 @@ class Session:
         capacity: int = 1,
         batch: int | None = None,
     ) -> None:
+        if hasattr(strategy, "for_space"):  # what it is told by name, by column
+            strategy = strategy.for_space(space)
         self.space, self.strategy, self.sizes, self.repeats = space, strategy, sizes, repeats
         self.seed = seed
         self.lines = 0
@@ -123,23 +125,35 @@ class Session:
         rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
         rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
-        taken = set(self._identities(self._present_rows()))
+        present = self._comparable(self._present_rows())
         found: list[tuple[np.ndarray, dict]] = []
-        for row, own, ok, sample, tag in zip(
-            rows, self._identities(rows), valid & feasible, raw, tags, strict=True
-        ):
-            if not ok or own in taken:
-                row = self._unseen(taken, given, len(self._present_rows()) + len(found))
+        for row, ok, sample, tag in zip(rows, valid & feasible, raw, tags, strict=True):
+            own = self._comparable(row)
+            if not ok or (present == own).all(axis=1).any():
+                taken = {other.tobytes() for other in present}
+                row = self._unseen(taken, given, len(present))
                 if row is None:
                     continue
-                own = self._identity(row)
-            taken.add(own)
+                own = self._comparable(row)
+            present = np.concatenate([present, own[None]])
             found.append((row, {"tag": tag, "raw": sample}))
+        if not found and valid.any() and np.isnan(given).all() and self._is_listed:
+            return self._ask_batch(wanted, given)  # all of them too near to a constraint
         return found
+
+    @property
+    def _is_listed(self) -> bool:
+        """Whether the strategy has a list of rows, and nothing may be drawn in their place."""
+        return getattr(self.strategy, "listed", False)
 
     def _unseen(self, taken: set[bytes], given: np.ndarray, number: int) -> np.ndarray | None:
         """A row nobody was given yet, drawn evenly from what is left; None if nothing is."""
         rng = np.random.default_rng([self.seed % 2**64, number])
+        if self._is_listed:  # it would have said what is left
+            rows = tables.with_given(self.space.table, self._present_rows(), given, np)
+            again = [row for row in rows if self._identity(row) in taken]
+            replicates = self.repeats == "replicate" and again
+            return again[rng.integers(len(again))] if replicates else None
         if (rows := self.space.every_row(MOST_CELLS, given)) is not None:
             ours = self._identities(rows)
             left = [row for row, own in zip(rows, ours, strict=True) if own not in taken]
@@ -250,7 +264,11 @@ class Session:
 
     def _identities(self, rows: np.ndarray) -> list[bytes]:
         """:meth:`_identity` of every row."""
-        return [row.tobytes() for row in np.where(self._is_fidelity, 0.0, rows + 0.0)]
+        return [row.tobytes() for row in self._comparable(rows)]
+
+    def _comparable(self, rows: np.ndarray) -> np.ndarray:
+        """Rows without what does not tell configurations apart: the fidelity, a zero's sign."""
+        return np.where(self._is_fidelity, 0.0, rows + 0.0)
 
     def _present_rows(self) -> np.ndarray:
         return self._view(0).rows[: self.lines + self._scratched]

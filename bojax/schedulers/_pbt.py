@@ -16,6 +16,7 @@ from bojax.errors import SchedulerError
 from bojax.history import Decision, Job, Status
 from bojax.schedulers._brackets import integer
 from bojax.schedulers._protocol import DONE, WAIT, Signal
+from bojax.schedulers._ranking import Value, best_first, checked, plain, restored
 from bojax.schedulers._rung_table import RungTable, rungs_of
 
 STATE_VERSION = 1
@@ -48,7 +49,7 @@ class PopulationBasedTraining:
         self._donors: dict[int, tuple[int, ...]] = {}  # of this generation's new members
         self._next = 0  # number of the next new trial
         self._running: set[int] = set()
-        self._values: dict[int, float | None] = {}
+        self._values: dict[int, Value | None] = {}
         if trials is not None:
             self.extend(trials)
 
@@ -112,9 +113,9 @@ class PopulationBasedTraining:
         return Job(trial, start, stop, donors=self._donors.get(trial, ()))
 
     def report(
-        self, trial: int, budget: int, value: float, *, status: Status = Status.DONE
+        self, trial: int, budget: int, value: Any, *, status: Status = Status.DONE
     ) -> list[Decision]:
-        """Take in a member's value at the end of an interval.
+        """Take in a member's value at the end of an interval: a number, or a tuple of metrics.
 
         Returns:
             "pause" while others train. The report that ends an interval brings a decision for
@@ -134,15 +135,15 @@ class PopulationBasedTraining:
         self._running.remove(trial)
         if status == Status.STALE:
             return [Decision(trial, "continue")]
-        failed = status == Status.FAILED or not math.isfinite(value)
-        self._values[trial] = None if failed else float(value)
+        others = [known for known in self._values.values() if known is not None]
+        kept = checked(trial, value, others)
+        self._values[trial] = None if status == Status.FAILED else kept
         if len(self._values) < len(self._members):
             return [Decision(trial, "pause")]
         return self._end_interval()
 
     def _end_interval(self) -> list[Decision]:
-        ranked = sorted((v, t) for t, v in self._values.items() if v is not None)
-        alive = [trial for _, trial in ranked]
+        alive = best_first({t: v for t, v in self._values.items() if v is not None})
         failed = sorted(t for t, v in self._values.items() if v is None)
         members = sorted(self._values)
         self._values, self._donors = {}, {}
@@ -184,7 +185,7 @@ class PopulationBasedTraining:
             "donors": [[trial, list(donors)] for trial, donors in self._donors.items()],
             "next": self._next,
             "running": sorted(self._running),
-            "values": [[trial, self._values[trial]] for trial in sorted(self._values)],
+            "values": [[trial, plain(self._values[trial])] for trial in sorted(self._values)],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -210,7 +211,7 @@ class PopulationBasedTraining:
         self._members, self._next = list(state["members"]), state["next"]
         self._donors = {trial: tuple(donors) for trial, donors in state["donors"]}
         self._running = set(state["running"])
-        self._values = dict(state["values"])
+        self._values = {trial: restored(value) for trial, value in state["values"]}
 
 
 def pbt(

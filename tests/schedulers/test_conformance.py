@@ -27,7 +27,7 @@ VARIANTS = [
 
 # A copy is a further trial, which begins where its donor stands; what failed is replaced, and a
 # population that trains does not grow.
-SKIPPED = {"pbt": ("decided", "resumes", "failed", "extend")}
+SKIPPED = {"pbt": ("decided", "resumes", "failed", "extend", "several_metrics")}
 
 
 def checks():

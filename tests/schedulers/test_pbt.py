@@ -127,3 +127,19 @@ def test_reports_that_no_job_awaits_are_named():
         scheduler.extend(4)
     with pytest.raises(bojax.SchedulerError, match=r"quantile was 0\.25"):
         pbt(max_budget=2, quantile=0.5).restore(scheduler.state())
+
+
+def test_several_metrics_are_ranked_by_their_front():
+    scheduler = pbt(max_budget=2, quantile=0.25, trials=4)
+    # 1 and 2 are a front, ends both, of which the lower number counts; 3 is behind all.
+    values = {0: (3.0, 3.0), 1: (1.0, 2.0), 2: (2.0, 1.0), 3: (4.0, 4.0)}
+    for job in scheduler.next_jobs(4):
+        decisions = scheduler.report(job.trial, job.stop, values[job.trial])
+    assert {d.trial: d.donors for d in decisions if d.action == "clone"} == {3: (1,)}
+    state = json.loads(json.dumps(scheduler.state()))
+    again = pbt(max_budget=2, quantile=0.25)
+    again.restore(state)
+    assert again.next_jobs(4) == scheduler.next_jobs(4)
+    with pytest.raises(bojax.SchedulerError, match="trial 2"):
+        scheduler.report(1, 2, (1.0, 2.0))
+        scheduler.report(2, 2, 1.0)

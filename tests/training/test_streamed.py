@@ -1,5 +1,6 @@
 """Training on examples that are read in blocks, against arrays, single models and counts."""
 
+import sys
 import threading
 
 import grain
@@ -269,7 +270,16 @@ def test_a_source_that_fails_ends_the_run_and_its_threads():
 def test_a_dataset_of_grains_own_and_pairs_are_taken():
     source = Source(wrap=lambda x, y: (x, y))
     doubled = grain.MapDataset.source(source).map(lambda pair: (2 * pair[0], pair[1]))
-    np.testing.assert_array_equal(data(doubled).x, 2 * data().x)
+    mine = data(doubled)
+    np.testing.assert_array_equal(mine.x, 2 * data().x)
+    ((_, block),) = mine.blocks(mine.pieces(0, 1, 16), 0)
+    assert set(block.x[:, 0] / 2) <= set(mine.train)
+
+
+def test_without_grain_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "grain", None)
+    with pytest.raises(bojax.ConfigError, match=r"pip install 'bojax\[grain\]'"):
+        data()
 
 
 # ------------------------------------------------------------------ sweeps and errors

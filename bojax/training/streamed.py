@@ -10,7 +10,7 @@ holding it, and its data sets are read as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -28,14 +28,14 @@ class Piece(NamedTuple):
     Attributes:
         number: of the block, counted over all epochs.
         epoch: the one it is of.
-        low, count: its examples are those from place `low` of the epoch, so many.
+        low, examples: its examples are those from place `low` of the epoch, so many.
         first, steps: the step it begins with, counted over all epochs, and how many it has.
     """
 
     number: int
     epoch: int
     low: int
-    count: int
+    examples: int
     first: int
     steps: int
 
@@ -191,7 +191,7 @@ class GrainData:
                     found.append(Piece(number, epoch, low, count, first, steps))
         return found
 
-    def blocks(self, pieces: list[Piece], seed: int) -> Iterator[tuple[Piece, Arrays]]:
+    def blocks(self, pieces: list[Piece], seed: int) -> Generator[tuple[Piece, Arrays], None, None]:
         """Each piece and its examples, read while the caller works on the one before.
 
         Close it when done; what is being read is waited for.
@@ -218,12 +218,14 @@ class GrainData:
 
     def _read(self, ordered: Any, piece: Piece) -> Arrays:
         begin = piece.epoch * len(self.train) + piece.low
-        places = [ordered[i] for i in range(begin, begin + piece.count)]
+        places = [ordered[i] for i in range(begin, begin + piece.examples)]
         x, y = self._arrays(self.train[places])
         self._check_like_validation(x, y)
         block = self.empty_block()
-        block.x[: piece.count], block.y[: piece.count] = x, y
-        return block._replace(count=np.array([piece.count], np.int32), first=np.int32(piece.first))
+        block.x[: piece.examples], block.y[: piece.examples] = x, y
+        return block._replace(
+            count=np.array([piece.examples], np.int32), first=np.int32(piece.first)
+        )
 
     def _check_like_validation(self, x: np.ndarray, y: np.ndarray) -> None:
         for name, mine, rest in (("x", x, self.x), ("y", y, self.y)):
@@ -302,7 +304,7 @@ class EpochMean:
             array([[2.]])
         """
         steps = np.clip(self._spans[:, :2] - piece.first, 0, piece.steps)
-        examples = np.minimum(steps * self._size, piece.count)
+        examples = np.minimum(steps * self._size, piece.examples)
         seen = np.diff(examples, axis=1).astype(np.float64)
         new = (seen[:, 0] > 0) & (self._epoch != piece.epoch)
         kept = ~new[:, None]

@@ -208,7 +208,7 @@ def test_seed_shuffle_and_block_matter_and_threads_do_not():
 def test_epochs_and_seeds_have_orders_of_their_own():
     def order(given, seed, epoch):
         pieces = given.pieces(5 * epoch, 5 * epoch + 5, 16)
-        return np.concatenate([b.x[: p.count, 0] for p, b in given.blocks(pieces, seed)])
+        return np.concatenate([b.x[: p.examples, 0] for p, b in given.blocks(pieces, seed)])
 
     orders = [tuple(order(data(), *which)) for which in ((0, 0), (0, 1), (1, 0), (1, 1))]
     assert len(set(orders)) == 4

@@ -134,7 +134,8 @@ class Sweep:
             space = Space(space)
         if direction not in ("minimize", "maximize"):
             raise ValueError(f"direction: expected 'minimize' or 'maximize', got {direction!r}.")
-        self.task, self.space, self.data = task, space, data
+        self.task, self.space = task, space
+        self.data: Any = data
         self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
         if method is not None:
             method = _method(method, max_budget=max_budget, min_budget=min_budget, eta=eta)
@@ -486,8 +487,8 @@ class Sweep:
             )
         stored = known[self.run_id]
         mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
-        theirs = {"seeds": 1, "folds": 1, "unit": "epochs", "passes": 1, "block": None}
-        theirs |= stored.settings
+        before = {"seeds": 1, "folds": 1, "unit": "epochs", "passes": 1, "block": None}
+        theirs: dict[str, Any] = before | stored.settings
         theirs |= {"seed": stored.seed, "space": stored.space}
         if "measured" in theirs:  # by the clock of that day: the stored choice stands
             self._as_measured(**theirs["measured"])

@@ -9,6 +9,8 @@ datasets", arXiv:1707.08819, 2017.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bojax.errors import DataError, TaskError
@@ -17,7 +19,7 @@ from bojax.training.data import ArrayData
 _AT_ONCE = 1024  # images resampled together: bounds the float32 copy of them
 
 
-def own_size(data: ArrayData, unit: str) -> int:
+def own_size(data: Any, unit: str) -> int:
     """What `unit` counts of the data as it is: the longer side of its images, or its places.
 
     Raises:
@@ -47,7 +49,7 @@ def own_size(data: ArrayData, unit: str) -> int:
     return int(shape[1])
 
 
-def check_largest(data: ArrayData, unit: str, max_budget: float) -> None:
+def check_largest(data: Any, unit: str, max_budget: float) -> None:
     """The last rung is that of the data as it is.
 
     Raises:

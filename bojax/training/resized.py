@@ -318,7 +318,7 @@ class ResizedExecutor:
         return sum(each.train_seconds for each in self._executors.values())
 
 
-def executor_of(task: Any, space: Any, data: ArrayData, *, unit: str, **settings: Any) -> Any:
+def executor_of(task: Any, space: Any, data: Any, *, unit: str, **settings: Any) -> Any:
     """The executor that a unit of budgets needs, with its settings."""
     if unit in SIZES:
         return ResizedExecutor(task, space, data, unit=unit, **settings)

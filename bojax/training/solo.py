@@ -68,7 +68,7 @@ class Solo:
             config, space, static=task.static, padded=task.padded, steps=max_budget * self.steps
         )
         self._stream, self._seed = (data if isinstance(data, GrainData) else None), seed
-        self.arrays = data.judged_arrays() if self._stream else pop.arrays_of(data)
+        self.arrays = pop.arrays_of(data) if isinstance(data, ArrayData) else data.judged_arrays()
         run_key = pop.key_words(seed)
         with float32_scope():
             self._keys = _keys(run_key, self.number)

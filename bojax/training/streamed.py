@@ -5,12 +5,12 @@ number, cut into blocks. While members train on one block the next is read; all 
 blocks, and each takes the examples of a block in an order of its own. A shuffle of everything and
 then within a window: what is drawn differs from a member trained on arrays, but no example comes
 twice in an epoch. Grain (https://google-grain.readthedocs.io) draws the permutation without
-holding it and reads the records.
+holding it, and its data sets are read as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -28,14 +28,14 @@ class Piece(NamedTuple):
     Attributes:
         number: of the block, counted over all epochs.
         epoch: the one it is of.
-        low, count: its examples are those from place `low` of the epoch, so many.
+        low, examples: its examples are those from place `low` of the epoch, so many.
         first, steps: the step it begins with, counted over all epochs, and how many it has.
     """
 
     number: int
     epoch: int
     low: int
-    count: int
+    examples: int
     first: int
     steps: int
 
@@ -48,8 +48,8 @@ class GrainData:
 
     Args:
         source: `len(source)` examples, `source[i]` a mapping with "x" and "y" or a pair: a
-            `grain.MapDataset`, or a source of records that one can be made of. An example must be
-            the same however often it is read; for random changes there is `Task(augment=...)`.
+            `grain.MapDataset`, or a source that one can be made of. An example must be the same
+            however often it is read; for random changes there is `Task(augment=...)`.
         split: a :class:`Holdout`; its `stratify` is not looked at.
         block: training examples read at a time, a multiple of every batch size. Up to three
             blocks are in memory: one being trained on, one read, one on its way to the device.
@@ -99,7 +99,7 @@ class GrainData:
         for name, value in (("block", block), ("threads", threads)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise DataError(f"GrainData: {name} must be a positive integer, got {value!r}.")
-        self._records = _map_dataset(source)
+        self._records = _checked_source(source)
         self.split, self.block, self.shuffle, self.threads = split, block, shuffle, threads
         unknown = np.zeros(len(self._records), np.float32)
         chosen = final_part(split, unknown)
@@ -191,7 +191,7 @@ class GrainData:
                     found.append(Piece(number, epoch, low, count, first, steps))
         return found
 
-    def blocks(self, pieces: list[Piece], seed: int) -> Iterator[tuple[Piece, Arrays]]:
+    def blocks(self, pieces: list[Piece], seed: int) -> Generator[tuple[Piece, Arrays], None, None]:
         """Each piece and its examples, read while the caller works on the one before.
 
         Close it when done; what is being read is waited for.
@@ -208,21 +208,24 @@ class GrainData:
                 del block
 
     def _ordered(self, seed: int) -> Any:
-        """Training records; epoch after epoch, each in its own order."""
+        """Places in `train`, epoch after epoch, each in its own order."""
         import grain
 
-        records = grain.MapDataset.source(_Part(self._records, self.train))
+        places = grain.MapDataset.range(len(self.train))
         if not self.shuffle:
-            return records
-        return records.shuffle(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
+            return places
+        return places.shuffle(seed=int(np.random.SeedSequence(seed).generate_state(1)[0]))
 
     def _read(self, ordered: Any, piece: Piece) -> Arrays:
         begin = piece.epoch * len(self.train) + piece.low
-        x, y = self._stacked(ordered, range(begin, begin + piece.count))
+        places = [ordered[i] for i in range(begin, begin + piece.examples)]
+        x, y = self._arrays(self.train[places])
         self._check_like_validation(x, y)
         block = self.empty_block()
-        block.x[: piece.count], block.y[: piece.count] = x, y
-        return block._replace(count=np.array([piece.count], np.int32), first=np.int32(piece.first))
+        block.x[: piece.examples], block.y[: piece.examples] = x, y
+        return block._replace(
+            count=np.array([piece.examples], np.int32), first=np.int32(piece.first)
+        )
 
     def _check_like_validation(self, x: np.ndarray, y: np.ndarray) -> None:
         for name, mine, rest in (("x", x, self.x), ("y", y, self.y)):
@@ -238,15 +241,12 @@ class GrainData:
             )
 
     def _arrays(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._stacked(self._records, numbers.tolist())
-
-    def _stacked(self, records: Any, numbers: Any) -> tuple[np.ndarray, np.ndarray]:
-        one = lambda number: _pair(records[number], number)  # noqa: E731
+        one = lambda number: _pair(self._records[number], number)  # noqa: E731
         if self.threads == 1:
-            pairs = [one(number) for number in numbers]
+            pairs = [one(number) for number in numbers.tolist()]
         else:
             with ThreadPoolExecutor(self.threads, "bojax-record") as pool:
-                pairs = list(pool.map(one, numbers))
+                pairs = list(pool.map(one, numbers.tolist()))
         try:
             x, y = (np.stack(column) for column in zip(*pairs, strict=True))
         except ValueError as error:
@@ -304,7 +304,7 @@ class EpochMean:
             array([[2.]])
         """
         steps = np.clip(self._spans[:, :2] - piece.first, 0, piece.steps)
-        examples = np.minimum(steps * self._size, piece.count)
+        examples = np.minimum(steps * self._size, piece.examples)
         seen = np.diff(examples, axis=1).astype(np.float64)
         new = (seen[:, 0] > 0) & (self._epoch != piece.epoch)
         kept = ~new[:, None]
@@ -315,31 +315,16 @@ class EpochMean:
         return np.where(self._seen > 0, self._total / np.maximum(self._seen, 1.0), losses)
 
 
-class _Part:
-    """Some records of others, as a source."""
-
-    def __init__(self, records: Any, numbers: np.ndarray) -> None:
-        self._records, self._numbers = records, numbers
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __getitem__(self, place: int) -> Any:
-        return self._records[int(self._numbers[place])]
-
-
-def _map_dataset(source: Any) -> Any:
+def _checked_source(source: Any) -> Any:
     try:
-        import grain
+        import grain  # noqa: F401
     except ImportError as missing:
         raise ConfigError("GrainData needs Grain: pip install 'bojax[grain]'.") from missing
-    if isinstance(source, grain.MapDataset):
-        return source
     if not hasattr(source, "__len__") or not hasattr(source, "__getitem__"):
         raise DataError(
             f"GrainData: source needs len(source) and source[i], got {type(source).__name__}."
         )
-    return grain.MapDataset.source(source)
+    return source
 
 
 def _pair(record: Any, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Training on examples that are read in blocks, against arrays, single models and counts."""
 
+import sys
 import threading
 
 import grain
@@ -207,7 +208,7 @@ def test_seed_shuffle_and_block_matter_and_threads_do_not():
 def test_epochs_and_seeds_have_orders_of_their_own():
     def order(given, seed, epoch):
         pieces = given.pieces(5 * epoch, 5 * epoch + 5, 16)
-        return np.concatenate([b.x[: p.count, 0] for p, b in given.blocks(pieces, seed)])
+        return np.concatenate([b.x[: p.examples, 0] for p, b in given.blocks(pieces, seed)])
 
     orders = [tuple(order(data(), *which)) for which in ((0, 0), (0, 1), (1, 0), (1, 1))]
     assert len(set(orders)) == 4
@@ -269,7 +270,16 @@ def test_a_source_that_fails_ends_the_run_and_its_threads():
 def test_a_dataset_of_grains_own_and_pairs_are_taken():
     source = Source(wrap=lambda x, y: (x, y))
     doubled = grain.MapDataset.source(source).map(lambda pair: (2 * pair[0], pair[1]))
-    np.testing.assert_array_equal(data(doubled).x, 2 * data().x)
+    mine = data(doubled)
+    np.testing.assert_array_equal(mine.x, 2 * data().x)
+    ((_, block),) = mine.blocks(mine.pieces(0, 1, 16), 0)
+    assert set(block.x[:, 0] / 2) <= set(mine.train)
+
+
+def test_without_grain_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "grain", None)
+    with pytest.raises(bojax.ConfigError, match=r"pip install 'bojax\[grain\]'"):
+        data()
 
 
 # ------------------------------------------------------------------ sweeps and errors

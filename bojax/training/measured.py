@@ -140,7 +140,7 @@ def choose_ceilings(
         >>> import numpy as np
         >>> from bojax.training.measured import choose_ceilings
         >>> values = np.array([8, 8, 8, 64])
-        >>> for program in (0.1, 10.0):
+        >>> for program in (0.1, 100.0):
         ...     print(choose_ceilings(values, (8, 16, 64), float, steps=1.0, program=program)[0])
         (8, 64)
         (64,)

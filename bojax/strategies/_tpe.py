@@ -131,10 +131,7 @@ class TPE:
     def proposer(self, state: State, history: History, learnt, key, given):
         """The rule of `protocol.one_by_one` that takes the candidate of largest l/g."""
         table, rows = state.table, history.rows
-        groups = self.groups(table)
-        rule = GAPS
-        if self.recipe == "optuna-4":
-            rule = SCOTT_RULE if self.multivariate else GAPS_AND_CENTRE
+        groups, rule = self.groups(table), self.rule
         conditional = jnp.any(table.clauses.used)
         present = jax.lax.cond(
             conditional, lambda: tables.active(table, rows), lambda: jnp.ones(rows.shape, bool)
@@ -178,6 +175,13 @@ class TPE:
             return known, jax.lax.cond(promising.valid, lambda: promising, at_random)
 
         return propose
+
+    @property
+    def rule(self) -> str:
+        """How wide kernels are."""
+        if self.recipe == "optuna-5":
+            return GAPS
+        return SCOTT_RULE if self.multivariate else GAPS_AND_CENTRE
 
     def groups(self, table: SpaceTable) -> Groups:
         """Columns that always exist are modelled together, if multivariate; others alone."""

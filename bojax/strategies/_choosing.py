@@ -40,9 +40,7 @@ class Chosen(NamedTuple):
 class _Trip(NamedTuple):
     attempt: Any
     bad: Any
-    rows: Any
-    points: Any
-    inside: Any
+    chosen: Any
 
 
 def refuse_several(name: str, sizes: Sizes) -> None:
@@ -58,17 +56,20 @@ def refuse_several(name: str, sizes: Sizes) -> None:
         )
 
 
-def once(needed, change: Callable, value):
-    """`change(value)` where needed, else `value`.
+def once(needed, change: Callable, value, *inputs):
+    """`change(value, *inputs)` where needed, else `value`.
 
     Under `vmap`, `lax.cond` computes both sides always; this, a loop of one trip at most, costs
     nothing where no lane needs it.
     """
-    _, value = jax.lax.while_loop(
-        lambda carry: carry[0], lambda carry: (jnp.zeros((), bool), change(carry[1])),
-        (needed, value),
-    )  # fmt: skip
-    return value
+
+    def trip(carry):
+        needed, value = carry
+        # The inputs seem to change, or the compiler would compute with them before the loop.
+        value, given, _ = jax.lax.optimization_barrier((value, inputs, needed))
+        return jnp.zeros((), bool), change(value, *given)
+
+    return jax.lax.while_loop(lambda carry: carry[0], trip, (needed, value))[1]
 
 
 def free_columns(table: SpaceTable):
@@ -136,65 +137,65 @@ def choose(
     number = jnp.arange(q, dtype=jnp.int32)
     fixed = to_unit(table, given)
     bounded = jnp.broadcast_to(bounded, (d,)) & table.used
+    taken = _taken(table, history)
 
-    def drawn(attempt):
-        late = attempt >= tries
-        own = jax.vmap(jax.random.fold_in)(keys, attempt)
-        points = jax.vmap(draw)(number, attempt, own).astype(dtype)
-
-        def strays(_):
-            last = jnp.full(q, tries, jnp.int32)
-            own_last = jax.vmap(jax.random.fold_in)(keys, last)
-            near = jnp.clip(jax.vmap(draw)(number, last, own_last).astype(dtype), 0.0, 1.0)
-            others = jax.vmap(lambda k: jax.random.uniform(k, (d,), dtype))(own)
-            step = (attempt - tries).astype(dtype)
-            share = jnp.where(step > 0, 2.0 ** (step - (ALTERNATIVES - 1)), 0.0)[:, None]
-            return jnp.where(late[:, None], near + share * (others - near), points)
-
-        points = once(jnp.any(late), strays, points)
-        points = jnp.where(jnp.isnan(fixed), points, fixed)
+    def placed(points, given, fixed):
+        points = jnp.where(jnp.isnan(fixed), points.astype(dtype), fixed)
+        within = (points >= 0.0) & (points <= 1.0) | ~bounded | ~jnp.isnan(fixed)
         rows = place(table, points, given)
-        within = (points >= 0.0) & (points <= 1.0)
-        inside = jnp.all(within | ~bounded | ~jnp.isnan(fixed), axis=1)
+        fine = jnp.all(within, axis=-1)
+        if table.rules is not None:
+            fine = fine & tables.feasible(table, rows, inside=True)
+        return rows, points, fine
+
+    def stray(chosen, i, attempt, own):
+        """A point between the last draw and one of the cube, as a row that is feasible."""
+        near = jnp.clip(draw(i, tries, jax.random.fold_in(keys[i], tries)).astype(dtype), 0.0, 1.0)
+        other = jax.random.uniform(own, (d,), dtype)
+        step = (attempt - tries).astype(dtype)
+        share = jnp.where(step > 0, 2.0 ** (step - (ALTERNATIVES - 1)), 0.0)
+        rows, points, fine = placed(near + share * (other - near), given[i], fixed[i])
         if table.rules is None:
-            return rows, points, inside
-
-        def walked(pair):
-            rows, points = pair
-            moved = jax.vmap(lambda k, r, g: made_feasible(table, k, r[None], g)[0])
-            there = jnp.where(late[:, None], moved(own, rows, given), rows)
-            return there, jnp.where(jnp.all(there == rows, axis=1)[:, None], points,
-                                    to_unit(table, there))  # fmt: skip
-
-        rows, points = once(jnp.any(late), walked, (rows, points))
-        return rows, points, inside & tables.feasible(table, rows, inside=True)
-
-    earlier = number[None, :] < number[:, None]
-    clashes = _clashes(table, history, earlier)
+            return rows, points, fine
+        walked = made_feasible(table, own, rows[None], given[i])[0]
+        points = jnp.where(jnp.all(walked == rows), points, to_unit(table, walked))
+        return walked, points, tables.feasible(table, walked, inside=True)
 
     def trip(now: _Trip) -> _Trip:
-        rows, points, inside = jax.tree.map(
-            lambda new, old: jnp.where(now.bad.reshape((q,) + (1,) * (new.ndim - 1)), new, old),
-            drawn(now.attempt), (now.rows, now.points, now.inside),
-        )  # fmt: skip
-        taken, equal = clashes(rows)
-        fine = inside & ~taken
-        bad = (~fine | jnp.any(equal & fine[None], axis=1)) & (number < wanted)
-        return _Trip(now.attempt + bad.astype(jnp.int32), bad, rows, points, inside)
+        """The first bad row drawn once more; those before it are final."""
+        i = jnp.argmax(now.bad).astype(jnp.int32)
+        attempt = now.attempt[i] + 1
+        own = jax.random.fold_in(keys[i], attempt)
+        drawn = placed(draw(i, attempt, own), given[i], fixed[i])
+        row, point, fine = once(attempt >= tries, stray, drawn, i, attempt, own)
+        rows, points = now.chosen[0].at[i].set(row), now.chosen[1].at[i].set(point)
+        equal = tables.same_configuration(table, row, rows)
+        earlier = jnp.any(equal & (number < i))
+        good = fine & ~earlier & ~taken(row[None])[0]
+        # Whoever comes later and is the same gives way.
+        bad = jnp.where(number == i, ~good, now.bad | (good & equal & (number > i)))
+        over = attempt >= tries + ALTERNATIVES - 1
+        return _Trip(now.attempt.at[i].set(attempt), bad & ~(over & (number == i)),
+                     (rows, points, now.chosen[2].at[i].set(good)))  # fmt: skip
 
-    def goes_on(now: _Trip):
-        return jnp.any(now.bad & (now.attempt < tries + ALTERNATIVES))
+    own = jax.vmap(lambda k: jax.random.fold_in(k, 0))(keys)
+    points = jax.vmap(lambda i, k: draw(i, jnp.zeros((), jnp.int32), k))(number, own)
+    rows, points, fine = placed(points, given, fixed)
+    fine = fine & ~taken(rows)
+    # Of equal rows the first stays: the others are drawn again when it is their turn.
+    among = tables.same_configuration(table, rows[:, None], rows[None])
+    among = among & (number[None] < number[:, None]) & fine[None]
+    fine = fine & ~jnp.any(among, axis=1)
+    zeros = jnp.zeros(q, jnp.int32)
+    start = _Trip(zeros, ~fine & (number < wanted), (rows, points, fine))
+    end = jax.lax.while_loop(lambda now: jnp.any(now.bad), trip, start)
+    rows, points, fine = end.chosen
+    return Chosen(rows, points, fine & (number < wanted), end.attempt >= tries)
 
-    zeros, none = jnp.zeros((q, d), dtype), jnp.zeros(q, bool)
-    start = _Trip(jnp.zeros(q, jnp.int32), number < wanted, zeros, zeros, none)
-    end = jax.lax.while_loop(goes_on, trip, start)
-    return Chosen(end.rows, end.points, ~end.bad & (number < wanted), end.attempt >= tries)
 
-
-def _clashes(table: SpaceTable, history: History, earlier) -> Callable:
-    """`rows [q, D] -> ([q], [q, q])`: which a line of the history, which an earlier row equals."""
+def _taken(table: SpaceTable, history: History) -> Callable:
+    """`rows [K, D] -> [K]` bool: which a line of the history equals."""
     dtype, eps = history.rows.dtype, float(jnp.finfo(history.rows.dtype).eps)
-    mask = history.status != Status.EMPTY
     # Equal rows have equal projections, and hardly any others: one number a line is compared
     # first. The weights are multiples of the golden ratio, modulo 1.
     d = history.rows.shape[1]
@@ -203,22 +204,20 @@ def _clashes(table: SpaceTable, history: History, earlier) -> Callable:
     tolerance = 1e-9 if dtype == jnp.float64 else 1e-6
     size = jnp.maximum(table.cardinality, 1).astype(dtype)
     slack = jnp.sum(weight * (2.0 * tolerance + 16.0 * eps * size))
-    past = history.rows @ weight
+    mask = history.status != Status.EMPTY
+    past = jnp.where(mask, history.rows @ weight, jnp.inf)
 
-    def clashes(rows):
-        here = rows @ weight
-        near = (jnp.abs(here[:, None] - past[None]) <= slack) & mask[None]
-        close = (jnp.abs(here[:, None] - here[None]) <= slack) & earlier
+    def taken(rows):
+        apart = jnp.min(jnp.abs((rows @ weight)[:, None] - past[None]), axis=1)
 
-        def compared(_):
-            known = tables.same_configuration(table, rows[:, None], history.rows[None])
-            among = tables.same_configuration(table, rows[:, None], rows[None])
-            return jnp.any(known & mask[None], axis=1), among & earlier
+        def compared(_, rows, past_rows):
+            known = tables.same_configuration(table, rows[:, None], past_rows[None])
+            return jnp.any(known & mask[None], axis=1)
 
-        nothing = (jnp.zeros(rows.shape[0], bool), jnp.zeros_like(close))
-        return once(jnp.any(near) | jnp.any(close), compared, nothing)
+        nothing = jnp.zeros(rows.shape[0], bool)
+        return once(jnp.any(apart <= slack), compared, nothing, rows, history.rows)
 
-    return clashes
+    return taken
 
 
 def points_of(table: SpaceTable, rows, points):

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from bojax.history import History
-from bojax.strategies._choosing import values_of
 from bojax.strategies._cmaes_update import Distribution
 
 # Of Auger and Hansen, section 2.
@@ -45,19 +43,19 @@ class Runs(NamedTuple):
     sigma0: Any
 
 
-def recent(history: History, own, generation, born, popsize, columns):
+def recent(values, generations, last, born, popsize, columns):
     """Whether enough generations passed, and the range of their values.
 
     Args:
-        own: `[N]` bool, lines of the present run.
-        generation, born: the number of the one that closes, and of the run's first.
+        values: `[N]` of the history, inf where there is none.
+        generations: `[N]`, -1 where a line belongs to none.
+        last, born: the generation that closes, and its run's first.
     """
     waited = WAIT + -(-WAIT_A_COLUMN * columns // popsize)
-    values = values_of(history)
-    these = own & (history.tag[:, 0] - 1 > generation - waited) & jnp.isfinite(values)
+    these = (generations >= born) & (generations > last - waited) & jnp.isfinite(values)
     high = jnp.max(jnp.where(these, values, -jnp.inf))
     low = jnp.min(jnp.where(these, values, jnp.inf))
-    return (generation - born + 1 > waited) & jnp.any(these), high - low
+    return (last - born + 1 > waited) & jnp.any(these), high - low
 
 
 def ended(now: Distribution, runs: Runs, free, generation, waited, spread):

@@ -169,6 +169,7 @@ class DE:
         keys, cr = jax.random.split(key), jnp.asarray(self.cr, dtype)
         draws = jax.random.uniform(keys[0], (d,), dtype)
         sure = jnp.argmax(jnp.where(free, jax.random.uniform(keys[1], (d,), dtype), -1.0))
+        sure = sure.astype(jnp.int32)
         if self.variant.endswith("bin"):
             return (draws < cr) | (jnp.arange(d, dtype=jnp.int32) == sure)
         # Exponential: a run of columns from that one on, as long as draws stay below cr.

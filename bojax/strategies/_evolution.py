@@ -128,7 +128,7 @@ def mutated(key, table: SpaceTable, row, changeable, fresh):
     # Conditions look at what is active alone, so the rest may hold anything until it is shown.
     base = jnp.where(present, to_unit(table, row), fresh)
     lots = jax.random.uniform(keys[0], (d,), dtype)
-    column = jnp.argmax(jnp.where(changeable & present, lots, -1.0))
+    column = jnp.argmax(jnp.where(changeable & present, lots, -1.0)).astype(jnp.int32)
     u, normal = jax.random.uniform(keys[1], (2,), dtype), jax.random.normal(keys[2], (), dtype)
     value, count = base[column], jnp.maximum(table.cardinality[column], 1)
 

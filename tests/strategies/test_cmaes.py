@@ -1,5 +1,7 @@
 """CMA-ES: the updates of a reference, generations that close, and whole runs."""
 
+from dataclasses import replace
+
 import cmaes as reference
 import jax
 import jax.numpy as jnp
@@ -239,7 +241,7 @@ def test_a_row_that_was_not_drawn_enters_with_a_short_step():
     c = covariance(before) * before.sigma**2
     length = np.sqrt(step[:D] @ np.linalg.solve(c, step[:D]))
     assert 0.3 < length < np.sqrt(D) + 2 * D / (D + 2)
-    assert before.sigma < 0.05 and ours.state.now.sigma < 2 * before.sigma
+    assert ours.state.now.sigma < 1.7 * before.sigma
     assert not np.array_equal(distribution(ours), distribution(plain))
 
 
@@ -326,37 +328,46 @@ def bowl(shift, key, rows):
     return jnp.sum((rows[:, :D] - shift) ** 2, axis=1)
 
 
-def runs(strategy, evaluations, batch, count=4, wide=True, function=bowl, shift=0.37):
+def runs(strategy, evaluations, batch, count=4, wide=True, function=bowl, mean=0.5):
+    """Whole runs as one program; the start is an argument of it."""
     with jax.enable_x64(wide):
-        problem = bojax.loop.Problem(REALS.table, function, np.float64(shift))
+        problem = bojax.loop.Problem(REALS.table, function, np.float64(0.37))
 
-        def one(key):
-            return bojax.loop.run(strategy, problem, key, evaluations=evaluations, batch=batch)
+        def one(key, mean):
+            started = replace(strategy, mean=mean)
+            return bojax.loop.run(started, problem, key, evaluations=evaluations, batch=batch)
 
+        program = PROGRAMS.setdefault(
+            (strategy, evaluations, wide, function), jax.jit(jax.vmap(one, (0, None)))
+        )
         keys = jax.random.split(jax.random.key(0), count)
-        return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))
+        return jax.tree.map(np.asarray, program(keys, jnp.asarray(mean)))
 
 
-@pytest.mark.parametrize("settings", [{}, {"separable": True}], ids=["full", "separable"])
-def test_whole_runs_reach_the_optimum_of_a_sphere(settings):
-    history = runs(cmaes(popsize=POPSIZE, **settings), 90 * POPSIZE, POPSIZE)
+PROGRAMS = {}
+
+
+@pytest.mark.parametrize("strategy", [FULL, DIAGONAL], ids=["full", "separable"])
+def test_whole_runs_reach_the_optimum_of_a_sphere(strategy):
+    history = runs(strategy, 90 * POPSIZE, POPSIZE)
     best = np.nanmin(history.values[:, :, 0], axis=1)
     assert (best < 1e-8).all(), best
 
 
 def test_whole_runs_in_single_precision():
-    history = runs(cmaes(popsize=POPSIZE), 30 * POPSIZE, POPSIZE, wide=False)
+    history = runs(FULL, 30 * POPSIZE, POPSIZE, wide=False)
     assert history.rows.dtype == np.float32
     assert (np.nanmin(history.values[:, :, 0], axis=1) < 1e-3).all()
     assert (history.status[:, : 30 * POPSIZE] == Status.DONE).all()
 
 
 def test_draws_are_redrawn_within_the_bounds():
-    """Near a corner a third of the draws lies beyond; rows on the bounds would be clipped ones."""
-    history = runs(cmaes(popsize=POPSIZE, mean=0.95), POPSIZE, POPSIZE, count=32)
+    """Near a corner a third of each column lies beyond; rows on the bounds would be clipped."""
+    history = runs(FULL, 90 * POPSIZE, POPSIZE, mean=0.95)
     rows = history.rows[:, :POPSIZE, :D].reshape(-1, D)
-    assert rows.min() >= 0 and rows.max() <= 1
-    assert (rows == 1.0).mean() < 0.01 and len(np.unique(rows[:, 0])) == 32 * POPSIZE
+    assert rows.min() > 0 and rows.max() < 1 and np.median(rows) > 0.8
+    assert len(np.unique(rows[:, 0])) == 4 * POPSIZE
+    assert (history.tag[:, :POPSIZE, 3] == 0).all()
 
 
 def deceptive(shift, key, rows):
@@ -365,7 +376,7 @@ def deceptive(shift, key, rows):
     return jnp.sum(z**2 + 10.0 * (1.0 - jnp.cos(2.0 * jnp.pi * z)), axis=1)
 
 
-@pytest.mark.parametrize("rule", ["ipop", "bipop"])
+@pytest.mark.parametrize("rule", ["ipop", pytest.param("bipop", marks=pytest.mark.slow)])
 def test_restarts_go_elsewhere_with_another_population(rule):
     history = runs(cmaes(popsize=4, restarts=rule), 1536, 4, count=2, function=deceptive)
     for run in range(2):
@@ -398,6 +409,7 @@ def test_regimes_take_turns_by_what_they_spent():
     assert (bool(again.large), int(popsize), float(again.sigma0)) == (True, 96, pytest.approx(0.2))
 
 
+@pytest.mark.slow
 def test_every_option_changes_what_is_asked():
     base = {"popsize": POPSIZE}
     usual = optimised(cmaes(**base), evaluations=24).history.rows
@@ -414,14 +426,20 @@ def test_every_option_changes_what_is_asked():
 def test_a_switch_does_not_freeze():
     """Without the margin a bit that is once lost stays lost; with it both values stay likely."""
     space = bojax.Space({"x": bojax.Float(0, 1), "n": bojax.Int(0, 40), "b": bojax.Boolean()})
-    shares = []
+
+    def rating(data, key, rows):
+        return 100.0 * rows[:, 2] + (rows[:, 0] - 0.4) ** 2
+
+    problem, shares = bojax.loop.Problem(space.table, rating), []
     for margin in (True, False):
-        opt = optimised(
-            cmaes(popsize=POPSIZE, margin=margin), space, 320, 8,
-            lambda c: 100.0 * c["b"] + (c["x"] - 0.4) ** 2,
-        )  # fmt: skip
-        late = [trial.config["b"] for trial in opt.trials[160:]]
-        shares.append(np.mean(late))
+        strategy = cmaes(popsize=POPSIZE, margin=margin)
+        with jax.enable_x64(True):
+            history = jax.jit(
+                lambda key, s=strategy: bojax.loop.run(
+                    s, problem, key, evaluations=40 * POPSIZE, batch=POPSIZE
+                )
+            )(jax.random.key(0))
+        shares.append(np.asarray(history.rows)[20 * POPSIZE : 40 * POPSIZE, 2].mean())
     assert 0.01 < shares[0] < 0.2 and shares[1] < shares[0]
 
 

@@ -144,7 +144,9 @@ def sampled():
         )  # fmt: skip
         given = np.full(rows.shape[1], np.nan)
         given[SPACE.names.index("x")] = rows[4, SPACE.names.index("x")]
-        draw = jax.jit(lambda at: parzens.draws(SPACE.table, groups, model, jax.random.key(0), 40_000, at))
+        draw = jax.jit(
+            lambda at: parzens.draws(SPACE.table, groups, model, jax.random.key(0), 40_000, at)
+        )
         free, beside = draw(np.full(rows.shape[1], np.nan)), draw(given)
     return rows, model, np.asarray(free), np.asarray(beside)
 
@@ -259,9 +261,7 @@ def test_the_two_sets_are_what_the_estimator_is_made_of():
 
 
 def test_the_largest_budget_with_enough_results_is_learnt_from():
-    space = bojax.Space(
-        {"x": bojax.Float(0, 1), "epochs": bojax.Int(1, 9)}, fidelity="epochs"
-    )
+    space = bojax.Space({"x": bojax.Float(0, 1), "epochs": bojax.Int(1, 9)}, fidelity="epochs")
     budgets = [1] * 6 + [3] * 4 + [9] * 2
     configs = [{"x": i / 12, "epochs": b} for i, b in enumerate(budgets)]
     history = history_of(space, configs, np.arange(12.0))

@@ -191,7 +191,7 @@ class Grid:
             return _mixed(table, levels, steps, order, number, given)
 
         def look(carry):
-            place, gone, row, found, _ = carry
+            place, gone, row, _, _ = carry
             numbers = place + jnp.arange(TOGETHER, dtype=jnp.int32)
             rows, exists = jax.vmap(cell)(numbers)
             rows = rows.astype(row.dtype)
@@ -214,7 +214,7 @@ class Grid:
         levels = levels.astype(jnp.int32)
 
         def look(carry):
-            place, row, found, ended = carry
+            place, row, _, _ = carry
             if table.pool is not None:
                 raw = jnp.take(table.pool.rows, place[0], axis=0).astype(row.dtype)
             else:

@@ -102,9 +102,7 @@ def test_what_breaks_a_constraint_is_left_out_and_its_boundary_is_not():
     )
     for order in ("coarse", "lexicographic"):
         found = distinct(walked(space, order=order))
-        assert found == {
-            (("a", a), ("b", b)) for a in range(5) for b in range(5) if a + b <= 3
-        }
+        assert found == {(("a", a), ("b", b)) for a in range(5) for b in range(5) if a + b <= 3}
     reals = bojax.Space(
         {"a": bojax.Float(0, 1), "b": bojax.Float(0, 1)},
         constraints=[bojax.Linear({"a": 1, "b": 1}, at_most=1)],

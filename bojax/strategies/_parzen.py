@@ -16,12 +16,15 @@ The numbers are Optuna's, of the version that a recipe names.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import erf, erfc, logsumexp, ndtr, ndtri
 
+from bojax.optimize import uniforms
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
@@ -155,19 +158,34 @@ def _order(x, here):
 # ------------------------------------------------------------------ densities
 
 
-def log_densities(table: SpaceTable, groups: Groups, model: Parzen, rows):
-    """Log density of the joint columns `[S]`, and of each other one by itself `[S, D]`.
+def log_densities(table: SpaceTable, groups: Groups, models: Sequence[Parzen], rows):
+    """Of each model, log density of the joint columns `[S]` and of each other column `[S, D]`.
 
     Args:
-        table, groups, model: as for :func:`parzen`.
+        table, groups: as for :func:`parzen`.
+        models: of the same columns; they are gone through at once, so that programs hold the
+            formulas once.
         rows: `[S, D]` snapped.
     """
-    product, own = _over_columns(table, groups, model, rows)
-    return logsumexp(product + model.joint_weight, axis=-1), own
+    sizes = [model.joint_weight.shape[0] for model in models]
+    counts = [jnp.broadcast_to(m.count[:, None], m.mean.shape) for m in models]
+    filled = [m._replace(count=c) for m, c in zip(models, counts, strict=True)]
+    model = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=-1), *filled)
+    product, own = _over_columns(table, groups, model, rows, sizes)
+    joint = _mixtures(product + model.joint_weight, sizes)
+    return list(zip(joint, own, strict=True))
 
 
-def _over_columns(table: SpaceTable, groups: Groups, model: Parzen, rows):
+def _mixtures(kernels, sizes: Sequence[int]):
+    """Log densities of mixtures that lie side by side in the last axis."""
+    ends = np.cumsum(sizes).tolist()
+    return [logsumexp(kernels[..., e - s : e], axis=-1) for s, e in zip(sizes, ends, strict=True)]
+
+
+def _over_columns(table: SpaceTable, groups: Groups, model: Parzen, rows, sizes: Sequence[int]):
     """Log products of the joint columns' kernels `[S, M]`, log densities of the own `[S, D]`.
+
+    The latter of each of the mixtures of `sizes` kernels; `model.count` is `[D, M]`.
 
     Column by column, so that each computes what its kind asks for and no more, and `[S, D, M]`
     numbers are never there at once.
@@ -203,14 +221,16 @@ def _over_columns(table: SpaceTable, groups: Groups, model: Parzen, rows):
         kernels = jax.lax.switch(kind, (density, cells, category, lambda: jnp.zeros_like(product)))
         product = jnp.where(joint, product + kernels, product)
         alone = jax.lax.cond(
-            own, lambda: logsumexp(kernels + log_weight, axis=-1), lambda: jnp.zeros_like(x[:, 0])
+            own,
+            lambda: _mixtures(kernels + log_weight, sizes),
+            lambda: [jnp.zeros_like(x[:, 0]) for _ in sizes],
         )
         return product, alone
 
     each = (rows.T, low.T, high.T, *model[:3], model.count, choices, kind, *groups[:2])
     start = jnp.zeros((len(rows), model.mean.shape[1]), dtype)
     product, own = jax.lax.scan(column, start, each)
-    return product, own.T
+    return product, [each.T for each in own]
 
 
 def log_mass(low, high):
@@ -240,10 +260,11 @@ def draws(table: SpaceTable, groups: Groups, model: Parzen, key, count: int, giv
             them beside a given one.
     """
     d, dtype = model.mean.shape[0], model.mean.dtype
-    uniform = jax.random.uniform(key, (4, count, d), dtype)
+    uniform = uniforms(key, (4, count, d), dtype)
     known = groups.joint & ~jnp.isnan(given)
     only = groups._replace(joint=known, own=jnp.zeros_like(known))
-    beside = _over_columns(table, only, model, jnp.where(known, given, 0.5)[None])[0][0]
+    wide = model._replace(count=jnp.broadcast_to(model.count[:, None], model.mean.shape))
+    beside = _over_columns(table, only, wide, jnp.where(known, given, 0.5)[None], ())[0][0]
     weight = jnp.where(groups.joint[:, None], model.joint_weight + beside, model.log_weight)
     mass = jnp.cumsum(jnp.exp(weight - jnp.max(weight, axis=1, keepdims=True)), axis=1)
     # One kernel for all joint columns of a row.

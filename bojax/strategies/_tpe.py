@@ -36,7 +36,7 @@ from bojax.strategies._parzen import (
     log_densities,
     parzen,
 )
-from bojax.strategies._random import Random, State, feasible_points
+from bojax.strategies._random import State, feasible_points
 from bojax.strategies.protocol import ALTERNATIVES, Proposal, Sizes, Taken
 
 # Defaults of `optuna.samplers.TPESampler`, 4.5 and 5.0.
@@ -81,18 +81,9 @@ class TPE:
         """
         given = protocol.nothing_given(history, q) if given is None else given
         wanted = jnp.asarray(q if wanted is None else wanted, jnp.int32)
-        learnt = self.learnt(state.table, history)
-        enough = jnp.sum(learnt, dtype=jnp.int32) >= self.initial
-
-        def by_model():
-            propose = self.proposer(state, history, learnt, key, given)
-            _, rows, info = protocol.one_by_one(history, q, wanted, (), propose)
-            return state._replace(asked=state.asked + wanted), rows, info
-
-        def at_random():
-            return Random().ask(state, history, key, q, given, wanted)
-
-        return jax.lax.cond(enough, by_model, at_random)
+        propose = self.proposer(state, history, key, given)
+        _, rows, info = protocol.one_by_one(history, q, wanted, (), propose)
+        return state._replace(asked=state.asked + wanted), rows, info
 
     def tell(self, state: State, history: History) -> State:
         """Nothing: the history holds it all."""
@@ -128,9 +119,11 @@ class TPE:
 
     # ------------------------------------------------------------------ suggestions
 
-    def proposer(self, state: State, history: History, learnt, key, given):
+    def proposer(self, state: State, history: History, key, given):
         """The rule of `protocol.one_by_one` that takes the candidate of largest l/g."""
         table, rows = state.table, history.rows
+        learnt = self.learnt(table, history)
+        enough = jnp.sum(learnt, dtype=jnp.int32) >= self.initial
         groups, rule = self.groups(table), self.rule
         conditional = jnp.any(table.clauses.used)
         present = jax.lax.cond(
@@ -146,18 +139,18 @@ class TPE:
         def propose(i, known, taken: Taken):
             own = jax.random.fold_in(key, state.asked + i)
             at = jax.lax.dynamic_index_in_dim(given, i, keepdims=False)
-            batch = taken.rows[history.capacity :], taken.mask[history.capacity :]
-            others = parzen(
-                table,
-                groups,
-                taken.rows,
-                jnp.concatenate([bad, batch[1] & self.constant_liar]),
-                jnp.concatenate([present, tables.active(table, batch[0])]),
-                rule,
-            )
-            found, raw = self.ranked(table, groups, good, others, own, at, leader)
 
-            def first_open(found, raw):
+            def by_model():
+                batch = taken.rows[history.capacity :], taken.mask[history.capacity :]
+                others = parzen(
+                    table,
+                    groups,
+                    taken.rows,
+                    jnp.concatenate([bad, batch[1] & self.constant_liar]),
+                    jnp.concatenate([present, tables.active(table, batch[0])]),
+                    rule,
+                )
+                found, raw = self.ranked(table, groups, good, others, own, at, leader)
                 open_ = protocol.free_of(table, found, taken)
                 if table.rules is not None:
                     open_ &= tables.feasible(table, found, inside=True)
@@ -166,11 +159,11 @@ class TPE:
 
             def at_random():
                 size = ALTERNATIVES, at.shape[0]
-                unit = jax.random.uniform(jax.random.fold_in(own, 1), size, rows.dtype)
-                unit = feasible_points(table, own, unit, at)
+                unit = feasible_points(table, own, jax.random.uniform(own, size, rows.dtype), at)
                 return protocol.first_free(table, unit, at, taken)
 
-            promising = first_open(found, raw)
+            none = Proposal(at, at, jnp.zeros((), bool))
+            promising = jax.lax.cond(enough, by_model, lambda: none)
             # In a small finite space every candidate may be taken.
             return known, jax.lax.cond(promising.valid, lambda: promising, at_random)
 
@@ -204,8 +197,7 @@ class TPE:
         shown = tables.snap(table, raw) if table.pool is None else tables.canonical(table, raw)
 
         def score(rows):
-            inside = log_densities(table, groups, good, rows)
-            outside = log_densities(table, groups, bad, rows)
+            inside, outside = log_densities(table, groups, (good, bad), rows)
             return inside[0] - outside[0], inside[1] - outside[1]
 
         joint, own = score(shown)

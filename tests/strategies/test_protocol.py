@@ -26,6 +26,7 @@ STRATEGIES = {
     "random": bojax.strategies.random(),
     "sobol": bojax.strategies.sobol(),
     "gp": QUICK,
+    "tpe": bojax.strategies.tpe(initial=4),
 }
 Q = 4
 

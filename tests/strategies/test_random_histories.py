@@ -5,6 +5,7 @@ and none that was suggested before, until a finite space is used up.
 """
 
 import itertools
+from functools import partial
 
 import jax
 import numpy as np
@@ -12,9 +13,13 @@ import pytest
 
 import bojax
 from bojax.history import Status, empty_history
-from bojax.strategies import Sizes, gp
+from bojax.strategies import Sizes, gp, grid, tpe
 
-STRATEGY = gp(candidates=48, local=16, lanes=4, fantasies=2)
+STRATEGIES = {
+    "gp": gp(candidates=48, local=16, lanes=4, fantasies=2),
+    "tpe": tpe(initial=3, candidates=8),
+    "grid": grid(points=7),
+}
 CAPACITY, Q, TOGETHER = 16, 3, 50
 CHOICES = ["a", "b", 1, True, 1.0, None, "1", (2, 3)]
 
@@ -87,13 +92,13 @@ def random_histories(rng, space, count, dtype):
     return jax.tree.map(together, *stacked)
 
 
-@jax.jit
-def suggestions(table, histories, keys):
+@partial(jax.jit, static_argnames="name")
+def suggestions(name, table, histories, keys):
     def one(pair):
         history, key = pair
         asked = (history.status != Status.EMPTY).sum(dtype=np.int32)
-        state = STRATEGY.init(table, Sizes())._replace(asked=asked)
-        _, rows, info = STRATEGY.ask(state, history, key, Q)
+        state = STRATEGIES[name].init(table, Sizes())._replace(asked=asked)
+        _, rows, info = STRATEGIES[name].ask(state, history, key, Q)
         return rows, info.valid
 
     return jax.lax.map(one, (histories, keys))
@@ -134,15 +139,23 @@ def check(space, histories, rows, valid):
 
 
 @pytest.mark.parametrize(
-    ("precision", "spaces", "histories"),
+    ("name", "precision", "spaces", "histories"),
     [
-        ("float64", 2, 50),
-        pytest.param("float32", 2, 50, marks=pytest.mark.slow),
-        pytest.param("float64", 500, 200, marks=pytest.mark.slow),
-        pytest.param("float32", 500, 200, marks=pytest.mark.slow),
+        ("gp", "float64", 2, 50),
+        pytest.param("gp", "float32", 2, 50, marks=pytest.mark.slow),
+        pytest.param("gp", "float64", 500, 200, marks=pytest.mark.slow),
+        pytest.param("gp", "float32", 500, 200, marks=pytest.mark.slow),
+        ("tpe", "float64", 3, 50),
+        ("tpe", "float32", 3, 50),
+        pytest.param("tpe", "float64", 300, 200, marks=pytest.mark.slow),
+        pytest.param("tpe", "float32", 300, 200, marks=pytest.mark.slow),
+        ("grid", "float64", 3, 50),
+        ("grid", "float32", 3, 50),
+        pytest.param("grid", "float64", 300, 200, marks=pytest.mark.slow),
+        pytest.param("grid", "float32", 300, 200, marks=pytest.mark.slow),
     ],
 )
-def test_every_suggestion_is_valid_unique_and_finite(precision, spaces, histories):
+def test_every_suggestion_is_valid_unique_and_finite(name, precision, spaces, histories):
     dtype = np.dtype(precision).type
     rng = np.random.default_rng(11)
     for _ in range(spaces):
@@ -155,5 +168,5 @@ def test_every_suggestion_is_valid_unique_and_finite(precision, spaces, historie
                     space.table,
                 )
                 keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), TOGETHER)
-                rows, valid = map(np.asarray, suggestions(table, stack, keys))
+                rows, valid = map(np.asarray, suggestions(name, table, stack, keys))
             check(space, stack, rows, valid)

@@ -71,10 +71,11 @@ def tpe(rounds: int, peers: bool):
             return answer["seconds"]
 
         sides = {"bojax": ours} | ({"optuna": theirs} if worker else {})
-        versions = " ".join(f"{k} {v}" for k, v in worker.versions.items()) if worker else ""
         for round_ in range(-1, rounds):  # the first of a process loads and compiles
             for side in sorted(sides, reverse=round_ % 2 == 0):
-                yield side, round_, sides[side](), versions if side == "optuna" else ""
+                seconds = sides[side]()
+                versions = "" if side == "bojax" else f"optuna {worker.versions.get('optuna', '')}"
+                yield side, round_, seconds, versions
 
 
 PARTS = {"tpe": tpe}

@@ -264,7 +264,7 @@ def test_fixed_values_and_lines_from_standard_input(call):
         (["ask", "--seed", "8"], "seed: run.db was begun with 7, got 8"),
         (["ask", "--seed", "0"], "seed: run.db was begun with 7, got 0"),
         (["ask", "--strategy", "gp"], "strategy: run.db was begun with 'random', got 'gp'"),
-        (["ask", "--strategy", "magic"], "strategy 'magic': unknown; expected one of gp"),
+        (["ask", "--strategy", "magic"], "strategy 'magic': unknown; expected one of cmaes"),
         (["ask", "--space", "other.json"], "k: run.db was begun with another space"),
         (["ask", "--space", "none.json"], "none.json: cannot be read as the JSON of a space"),
         (["ask", "--space", "odd.json"], "odd.json: describes no space"),

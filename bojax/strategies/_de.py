@@ -29,6 +29,7 @@ from bojax.strategies._choosing import (
     choose,
     final,
     free_columns,
+    once,
     points_of,
     refuse_several,
     standing,
@@ -127,8 +128,12 @@ class DE:
         slot = jnp.mod(number, state.popsize)
         free, count = free_columns(table), jnp.sum(members.known, dtype=jnp.int32)
         others = 1 + 2 * BASES[self.variant[:-3]][1]  # donors that differ, beside the parent
-        design = sobol_points(state.asked, q, d, protocol.shift_of(key, d)).astype(dtype)
         bred = members.known[slot] & (count > others)
+
+        def designed(_, asked, key):
+            return sobol_points(asked, q, d, protocol.shift_of(key, d)).astype(dtype)
+
+        design = once(~jnp.all(bred), designed, jnp.zeros((q, d), dtype), state.asked, key)
 
         def draw(i, attempt, own):
             keys = jax.random.split(own, 3)
@@ -151,9 +156,10 @@ class DE:
 
     def _child(self, keys, members: Population, slot, count, free, fresh):
         """A mutant crossed with the member of a slot, `[D]`."""
-        dtype, (d,) = fresh.dtype, fresh.shape
+        dtype = fresh.dtype
         start, pairs = BASES[self.variant[:-3]]
-        draws = jax.random.uniform(keys[0], (2 * pairs + 1,), dtype)
+        # Choices are drawn in single precision: cheaper, and both precisions have the same.
+        draws = jax.random.uniform(keys[0], (2 * pairs + 1,), jnp.float32)
         donors = members.points[distinct(draws, members, slot, count)]
         parent, f = members.points[slot], jnp.asarray(self.f, dtype)
         best = members.points[jnp.argmin(jnp.where(members.known, members.values, jnp.inf))]
@@ -161,15 +167,14 @@ class DE:
         mutant = base + f * sum(donors[1 + 2 * p] - donors[2 + 2 * p] for p in range(pairs))
         # DEHB: what lies outside is drawn anew, so that nothing gathers at the bounds.
         mutant = jnp.where((mutant < 0.0) | (mutant > 1.0), fresh, mutant)
-        crossed = self._crossed(keys[1], free, d, dtype)
+        crossed = self._crossed(keys[1], free)
         return jnp.where(crossed & free, mutant, parent)
 
-    def _crossed(self, key, free, d: int, dtype):
+    def _crossed(self, key, free):
         """`[D]` bool: columns that the child has of the mutant, always one of the free ones."""
-        keys, cr = jax.random.split(key), jnp.asarray(self.cr, dtype)
-        draws = jax.random.uniform(keys[0], (d,), dtype)
-        sure = jnp.argmax(jnp.where(free, jax.random.uniform(keys[1], (d,), dtype), -1.0))
-        sure = sure.astype(jnp.int32)
+        d, cr = free.shape[0], jnp.asarray(self.cr, jnp.float32)
+        draws, lots = jax.random.uniform(key, (2, d), jnp.float32)
+        sure = jnp.argmax(jnp.where(free, lots, -1.0)).astype(jnp.int32)
         if self.variant.endswith("bin"):
             return (draws < cr) | (jnp.arange(d, dtype=jnp.int32) == sure)
         # Exponential: a run of columns from that one on, as long as draws stay below cr.

@@ -255,7 +255,7 @@ def grid(*, points: int | Mapping[str, int] | None = None, order: str = "coarse"
         >>> space = {"lr": bojax.Float(1e-3, 1e-1, log=True), "kind": bojax.Categorical(["a", "b"])}
         >>> optimizer = bojax.Optimizer(space, strategy=bojax.strategies.grid(points=3))
         >>> [round(trial.config["lr"], 6) for trial in optimizer.ask(6)]
-        [0.01, 0.1, 0.001, 0.01, 0.1, 0.001]
+        [0.01, 0.001, 0.1, 0.01, 0.001, 0.1]
         >>> optimizer.ask()
         Traceback (most recent call last):
         bojax.errors.SpaceExhausted: all 6 configurations of the grid have been suggested; ...

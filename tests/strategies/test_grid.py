@@ -95,6 +95,16 @@ def test_a_grid_of_more_cells_than_any_memory_has():
         assert len(distinct(trial.config for trial in optimizer.ask(8))) == 8
 
 
+def test_branches_that_exclude_each_other_do_not_multiply():
+    """Six branches of three parameters: 162 configurations, two billion cells."""
+    space = {"branch": bojax.Categorical([*"abcdef"])}
+    for branch in "abcdef":
+        space |= {f"{branch}{i}": bojax.Float(0, 1, when={"branch": branch}) for i in range(3)}
+    found = walked(space, q=32, points=3)
+    assert len(found) == 162 == len(distinct(found))
+    assert {config["branch"] for config in found[:6]} == set("abcdef")
+
+
 def test_what_breaks_a_constraint_is_left_out_and_its_boundary_is_not():
     space = bojax.Space(
         {"a": bojax.Int(0, 4), "b": bojax.Int(0, 4)},

@@ -394,8 +394,8 @@ PROBLEMS = {
     ("name", "precision"), [("quadratic", "float64"), ("conditional", "float32")]
 )
 def test_better_than_random_in_paired_runs(name, precision):
-    """24 runs of one program; each pair has the same key and the same random start."""
-    problem, runs, evaluations = PROBLEMS[name], 24, 40
+    """48 runs of one program; each pair has the same key and the same random start."""
+    problem, runs, evaluations = PROBLEMS[name], 48, 50
     with jax.enable_x64(precision == "float64"):
         keys = jax.random.split(jax.random.key(7), runs)
 

@@ -20,6 +20,10 @@ from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies.protocol import ALTERNATIVES, Sizes
 
+# Points tried after a strategy's own draws: the first 16 ever farther from the last one, the others
+# anywhere, so that the last free cells of a finite space are mostly found.
+STRAYS = 3 * ALTERNATIVES
+
 
 class Chosen(NamedTuple):
     """Rows of a batch.
@@ -150,10 +154,13 @@ def choose(
 
     def stray(chosen, i, attempt, own):
         """A point between the last draw and one of the cube, as a row that is feasible."""
-        near = jnp.clip(draw(i, tries, jax.random.fold_in(keys[i], tries)).astype(dtype), 0.0, 1.0)
+        near = jnp.clip(
+            draw(i, jnp.int32(tries), jax.random.fold_in(keys[i], tries)).astype(dtype), 0.0, 1.0
+        )
         other = jax.random.uniform(own, (d,), dtype)
         step = (attempt - tries).astype(dtype)
-        share = jnp.where(step > 0, 2.0 ** (step - (ALTERNATIVES - 1)), 0.0)
+        share = jnp.minimum(2.0 ** (step - (ALTERNATIVES - 1)), 1.0)
+        share = jnp.where(step > 0, share, 0.0)
         rows, points, fine = placed(near + share * (other - near), given[i], fixed[i])
         if table.rules is None:
             return rows, points, fine
@@ -174,7 +181,7 @@ def choose(
         good = fine & ~earlier & ~taken(row[None])[0]
         # Whoever comes later and is the same gives way.
         bad = jnp.where(number == i, ~good, now.bad | (good & equal & (number > i)))
-        over = attempt >= tries + ALTERNATIVES - 1
+        over = attempt >= tries + STRAYS - 1
         return _Trip(now.attempt.at[i].set(attempt), bad & ~(over & (number == i)),
                      (rows, points, now.chosen[2].at[i].set(good)))  # fmt: skip
 

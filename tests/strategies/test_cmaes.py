@@ -168,7 +168,7 @@ def test_a_generation_closes_when_its_own_rows_are_final():
     np.testing.assert_array_equal(distribution(ours), start)
     assert ours.history.tag[extra, 0].tolist() == [1, 1]
     assert ours.history.tag[extra, 1].tolist() == [POPSIZE, POPSIZE + 1]
-    told(ours, extra, lambda x: -100.0)  # what they score changes nothing
+    told(ours, slice(extra.start, extra.start + 1), lambda x: -100.0)  # this changes nothing
     told(ours, slice(POPSIZE - 1, POPSIZE))
     ours.ask()
     assert ours.state.generation == 1

@@ -74,14 +74,10 @@ def _moved(parameter: Any, value: Any, factors: Sequence[float], rng: np.random.
     """A number times a factor, an ordinal's neighbour, another category."""
     if isinstance(parameter, (Float, Int)):
         moved = value * factors[int(rng.integers(len(factors)))]
-        if isinstance(parameter, Int):
+        if parameter.step is not None:
             # A small integer times 1.2 rounds to itself: one step at least.
-            step = parameter.step if moved > value else -parameter.step
-            count = round((moved - value) / parameter.step) * parameter.step
-            moved = value + (count or step)
-        elif parameter.step is not None:
-            step = parameter.step if moved > value else -parameter.step
-            moved = value + (round((moved - value) / parameter.step) * parameter.step or step)
+            steps = round((moved - value) / parameter.step) or (1 if moved > value else -1)
+            moved = value + steps * parameter.step
         return type(value)(min(max(moved, parameter.low), parameter.high))
     choices = list(parameter.choices)
     at = [choice_key(choice) for choice in choices].index(choice_key(value))

@@ -14,10 +14,10 @@ from typing import Any
 
 from bojax.errors import SchedulerError
 from bojax.history import Decision, Job, Status
-from bojax.schedulers._brackets import integer
 from bojax.schedulers._protocol import DONE, WAIT, Signal
 from bojax.schedulers._ranking import Value, best_first, checked, plain, restored
 from bojax.schedulers._rung_table import RungTable, rungs_of
+from bojax.schedulers._settings import check_known, check_status, check_stored, integer
 
 STATE_VERSION = 1
 # The paper truncates at 20 % and perturbs by 1.2 or 0.8; Ray Tune 2.60 at 25 %, and draws a value
@@ -37,7 +37,7 @@ class PopulationBasedTraining:
     Example:
         >>> import bojax
         >>> bojax.schedulers.pbt(max_budget=4, trials=8).explore["factors"]
-        (1.2, 0.8)
+        [1.2, 0.8]
     """
 
     def __init__(self, settings: dict[str, Any], trials: int | None) -> None:
@@ -69,7 +69,7 @@ class PopulationBasedTraining:
             SchedulerError: the size of the population is neither given nor known.
         """
         if trials is None:
-            self._check_begun()
+            check_known("pbt", self._population)
         size = self._population if trials is None else integer("trials", trials)
         budgets = self._budgets
         return RungTable(tuple(rungs_of(0, [size] * len(budgets), budgets)))
@@ -93,7 +93,7 @@ class PopulationBasedTraining:
     def next_jobs(self, free_slots: int) -> list[Job] | Signal:
         """At most so many members to be trained to the next interval, WAIT, or DONE."""
         free_slots = integer("free_slots", free_slots, least=0)
-        self._check_begun()
+        check_known("pbt", self._population)
         if self._generation == 0 and not self._members:
             self._members, self._next = list(range(self._population)), self._population
         if self._generation == len(self._budgets) or not self._members:
@@ -128,10 +128,7 @@ class PopulationBasedTraining:
         if trial not in self._running or budget != self._job(trial).stop:
             known = "it trains to another budget" if trial in self._running else "no job of it runs"
             raise SchedulerError(f"trial {trial}: reported at budget {budget}, but {known}.")
-        if status not in (Status.DONE, Status.FAILED, Status.STALE):
-            raise SchedulerError(
-                f"trial {trial}: a report is DONE, FAILED or STALE, got {status!r}."
-            )
+        check_status(trial, status)
         self._running.remove(trial)
         if status == Status.STALE:
             return [Decision(trial, "continue")]
@@ -166,19 +163,12 @@ class PopulationBasedTraining:
             for trial in members
         ]
 
-    def _check_begun(self) -> None:
-        if not self._population:
-            raise SchedulerError(
-                "pbt: the size of the population is not known yet; give trials=, or call "
-                "extend(trials)."
-            )
-
     def state(self) -> dict[str, Any]:
         """All that is remembered, as values JSON can hold."""
         return {
             "version": STATE_VERSION,
             "method": "pbt",
-            "settings": {**self._settings, "factors": list(self._settings["factors"])},
+            "settings": self._settings,
             "population": self._population,
             "generation": self._generation,
             "members": list(self._members),
@@ -194,19 +184,7 @@ class PopulationBasedTraining:
         Raises:
             SchedulerError: it belongs to another method, other settings or a newer version.
         """
-        if state["version"] > STATE_VERSION:
-            raise SchedulerError(
-                f"scheduler state: written as version {state['version']}, this bojax reads up to "
-                f"{STATE_VERSION}; upgrade bojax."
-            )
-        was = {"method": state["method"], **state["settings"]}
-        mine = {"method": "pbt", **self.state()["settings"]}
-        for name in was.keys() | mine.keys():
-            if was.get(name) != mine.get(name):
-                raise SchedulerError(
-                    f"scheduler state: {name} was {was.get(name)!r} when the run was stored, got "
-                    f"{mine.get(name)!r}; a run goes on with its own settings."
-                )
+        check_stored(state, "pbt", self._settings)
         self._population, self._generation = state["population"], state["generation"]
         self._members, self._next = list(state["members"]), state["next"]
         self._donors = {trial: tuple(donors) for trial, donors in state["donors"]}
@@ -277,7 +255,7 @@ def pbt(
         "interval": interval,
         "quantile": quantile,
         "perturb": None if perturb is None else list(perturb),
-        "factors": factors,
+        "factors": list(factors),  # as JSON gives it back
         "resample": resample,
     }
     return PopulationBasedTraining(settings, trials)

@@ -138,15 +138,8 @@ class KernelDensity:
         """Canonical candidates, the one of least g / l first, and what they were drawn as."""
         raw = self.drawn(table, good, key, given)
         rows = tables.with_given(table, raw, given)
-        if table.rules is None:
-            order = jnp.argsort(
-                log_density(table, bad, rows, chosen) - log_density(table, good, rows, chosen),
-                stable=True,
-            )
-            return rows[order], raw[order]
-        kept = tables.feasible(table, rows, inside=True)
         ratio = log_density(table, bad, rows, chosen) - log_density(table, good, rows, chosen)
-        order = jnp.argsort(jnp.where(kept, ratio, jnp.inf), stable=True)
+        order = jnp.argsort(ratio, stable=True)  # what breaks a constraint is passed over later
         return rows[order], raw[order]
 
     def drawn(self, table: SpaceTable, good: Density, key, given):

@@ -163,7 +163,7 @@ def maximize(
         return ends, -result.value
 
     def round_(index, carry):
-        rows, _, best = carry
+        rows, _, _, best = carry
         first = index == 0
         own_key = jax.random.fold_in(key, index)
 
@@ -189,14 +189,12 @@ def maximize(
             ),
         )
         raw, height = climb(candidates[chosen], first)
-        return raw, height, best
+        return tables.canonical(table, raw), raw, height, best
 
     none = Found(pool[0], jnp.array(-jnp.inf, dtype), pool[0], jnp.array(False))
     rounds = jnp.where(jnp.any(discrete), ROUNDS, 1)
-    start = (pool[:lanes], jnp.full(lanes, -jnp.inf, dtype), none)
-    raw, height, best = jax.lax.fori_loop(0, rounds, round_, start)
-
-    rows = tables.canonical(table, raw)
+    start = (pool[:lanes], pool[:lanes], jnp.full(lanes, -jnp.inf, dtype), none)
+    rows, raw, height, best = jax.lax.fori_loop(0, rounds, round_, start)
     # Climbs may end on a taken row, the top above all; the best free candidate stands then.
     ends = jnp.concatenate([rows, best.row[None]])
     open_ = free(ends)
@@ -219,12 +217,11 @@ def _better(a: Found, b: Found) -> Found:
 
 
 def neighbours(table: SpaceTable, key, rows, discrete, size: int):
-    """`size` neighbours of each row, `[B, D]` -> `[B, size, D]`, the first the row itself.
+    """`size` neighbours of each canonical row, `[B, D]` -> `[B, size, D]`, the first the row itself.
 
     Each other one changes one free discrete column: half of the time by one cell, otherwise
     to any value.
     """
-    rows = tables.canonical(table, rows)
     b, d = rows.shape
     draws = uniforms(key, (b, size, 2 * d + 2), rows.dtype)
     weights, fresh, coin = draws[..., :d], draws[..., d : 2 * d], draws[..., 2 * d :]

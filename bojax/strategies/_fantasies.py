@@ -85,10 +85,16 @@ def by_fantasies(strategy, state, posterior, history: History, key, given, count
 
 
 def targets_of(fantasy: Fantasies, table: SpaceTable, given):
-    """Training rows as they would be at the budget and context asked for, `[T, D]`."""
+    """Training rows as they would be at the budget and context asked for, `[T, D]`.
+
+    They are canonical but for columns that another context switches off, which features park.
+    """
     rows = fantasy.posterior.features.coordinate
     fixed = jnp.where(table.role == tables.PARAMETER, jnp.nan, given)
-    return jnp.where(table.role == tables.PARAMETER, rows, tables.with_given(table, rows, fixed))
+    if table.pool is not None:  # a member in another context is another member
+        return jnp.where(table.role == tables.PARAMETER, rows, tables.with_given(table, rows, fixed))
+    largest = jnp.where(table.role == tables.FIDELITY, 1.0, rows)
+    return jnp.where(jnp.isnan(fixed), largest, fixed)
 
 
 def believed_of(posterior, history: History, key, count: int) -> Fantasies:

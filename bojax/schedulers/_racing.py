@@ -21,7 +21,13 @@ before enters the next race with the replicas it has, at no cost.
 Ours: a `level` of the race, not of each test. The best is compared with every rival after every
 round, and each of these tests has its share of the level (Bonferroni); `correction="none"` is
 F-Race. And whoever is left alone is evaluated on all replicas, so that its score compares with
-those of other races.
+those of other races. Of 200 simulated races of 20 over 10 replicas (`many` in the tests: scatter 1,
+folds shift all alike), how often the first was eliminated, and which share of all replicas a race
+took:
+
+                                      friedman            friedman, none    t            t, none
+    0 against 0.5, 0.7, ... 4         0.0 %, 68 %         0.5 %, 52 %       0 %, 89 %    3 %, 53 %
+    five of 0, fifteen of 3           0.5 %, 58 %         8.5 %, 47 %       0 %, 82 %   18 %, 49 %
 """
 
 from __future__ import annotations
@@ -38,7 +44,7 @@ from bojax.schedulers._replicas import MAX_REPLICAS, ReplicaScheduler, probabili
 from bojax.stats import friedman_p_value, ranks, signed_rank_p_value, t_quantile
 
 LEVEL = 0.05  # F-Race and irace: confidence 0.95
-STARTUP = 3
+STARTUP = 3  # F-Race waits for 5, which of five folds are all; two tell too little of scatter
 TESTS = ("friedman", "t")
 CORRECTIONS = ("bonferroni", "none")
 
@@ -46,9 +52,7 @@ CORRECTIONS = ("bonferroni", "none")
 class RacingScheduler(ReplicaScheduler):
     """Brackets that are races."""
 
-    def __init__(
-        self, settings: dict[str, Any], trials: int | None, bracket: int | None
-    ) -> None:
+    def __init__(self, settings: dict[str, Any], trials: int | None, bracket: int | None) -> None:
         self._elite = False  # whether the best of the races before is in this one
         super().__init__("racing", settings, trials, bracket)
 

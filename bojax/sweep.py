@@ -66,8 +66,8 @@ class Sweep:
             with its own settings, `{"name": "asha", "slots": 16}`.
         method: what replaces both: "bohb", "gp_hyperband", or one of `bojax.coordinate` with
             settings of its own, whose budgets are the sweep's then.
-        max_budget: what the survivors are trained for; the horizon of schedules. By default 27, with
-            "replicas" all folds and seeds.
+        max_budget: what the survivors are trained for; the horizon of schedules. By default 27,
+            with "replicas" all folds and seeds.
         min_budget: after which a trial may first be judged.
         unit: what budgets count: "epochs", "steps", "examples", "percent" of the training
             examples; the "resolution" of images or "length" of sequences, which every rung is

@@ -62,8 +62,9 @@ class Budget:
             raise TaskError(f"passes: expected a positive integer, got {self.passes!r}.")
         if self.passes != 1 and self.unit not in ("percent", *FRESH):
             raise TaskError(
-                f"passes: it is how often the data is passed through at 100 percent, at each "
-                f"size, or by each replica, and means nothing with unit={self.unit!r}; give max_budget instead."
+                "passes: it is how often the data is passed through at 100 percent, at each size, "
+                f"or by each replica, and means nothing with unit={self.unit!r}; give max_budget "
+                "instead."
             )
 
     def whole(self, what: str, budget: float) -> int:

@@ -315,6 +315,6 @@ def check_replicas(data: Any, seeds: int, max_budget: float) -> int:
     if max_budget != seeds * folds:
         raise TaskError(
             f"max_budget: with unit='replicas' it is the number of folds times seeds, {folds} x "
-            f"{seeds}, got {max_budget!r}; give max_budget={seeds * folds}, or other folds or seeds."
+            f"{seeds}, got {max_budget!r}; give max_budget={seeds * folds}, or change those."
         )
     return folds * seeds

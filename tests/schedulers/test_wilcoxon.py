@@ -38,6 +38,10 @@ def test_a_trace_by_hand():
     scheduler = wilcoxon(max_budget=6, trials=7, bracket=1)
     assert run(scheduler, results) == [6, 4, 5, 6, 5, 6, 6]
     assert scheduler.state()["best"][0] == 5
+    # Of equal ones the earlier stays.
+    scheduler = wilcoxon(max_budget=6, trials=4, bracket=1)
+    run(scheduler, results)
+    assert scheduler.state()["best"][0] == 0
 
 
 def test_whose_mean_is_no_worse_goes_on():

@@ -205,5 +205,5 @@ def test_a_race_of_any_function_over_instances():
 
 
 def test_an_executor_that_does_not_report_its_replicas_is_named():
-    with pytest.raises(TaskError, match="trial 0: .* must give each="):
+    with pytest.raises(TaskError, match=r"trial 0: .* must give each="):
         coordinator(Instances(told=False)).run()

@@ -159,7 +159,7 @@ def test_settings_that_cannot_be_are_refused():
         executor(max_budget=5)
     with pytest.raises(TaskError, match="expected 'replicas', got 'epochs'"):
         executor(unit="epochs")
-    with pytest.raises(TaskError, match="unit='replicas' is for bojax.training.ReplicatedExecutor"):
+    with pytest.raises(TaskError, match=r"unit='replicas' is for .*ReplicatedExecutor"):
         LocalExecutor(TASK, SPACE, make_data(), max_budget=6, unit="replicas")
 
 

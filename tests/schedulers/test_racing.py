@@ -11,19 +11,7 @@ from bojax.errors import SchedulerError
 from bojax.history import Status
 from bojax.schedulers import DONE, racing
 from bojax.schedulers._racing import by_means, by_ranks
-
-
-def race(scheduler, results, restart=lambda scheduler: scheduler):
-    """Every trial along its row of results; how many replicas each was given."""
-    reached = {}
-    while (jobs := scheduler.next_jobs(10**6)) is not DONE:
-        for job in jobs:
-            reached[job.trial] = job.stop
-            each = [float(value) for value in results[job.trial][job.start : job.stop]]
-            scheduler.report(job.trial, job.stop, float(np.mean(each)), each=each)
-        scheduler = restart(scheduler)
-    return [reached[trial] for trial in sorted(reached)]
-
+from tests.schedulers.helpers_replicas import race
 
 ROWS = [
     [1.0, 2.0, 3.0, 4.0],

@@ -7,20 +7,8 @@ import pytest
 import scipy.stats
 
 from bojax.errors import SchedulerError
-from bojax.schedulers import DONE, wilcoxon
-
-
-def run(scheduler, results, restart=lambda scheduler: scheduler):
-    """Every trial along its row of results; how many replicas each was given."""
-    reached = {}
-    while (jobs := scheduler.next_jobs(10**6)) is not DONE:
-        for job in jobs:
-            reached[job.trial] = job.stop
-            each = [float(value) for value in results[job.trial][job.start : job.stop]]
-            scheduler.report(job.trial, job.stop, float(np.mean(each)), each=each)
-        scheduler = restart(scheduler)
-    return [reached[trial] for trial in sorted(reached)]
-
+from bojax.schedulers import wilcoxon
+from tests.schedulers.helpers_replicas import race
 
 BEST = np.array([1.0, 5.0, 2.0, 4.0, 3.0, 1.0])
 
@@ -36,11 +24,11 @@ def test_a_trace_by_hand():
         [0.0, 0.0, 0.0, 0.2, 0.0, 0.0],  # worse than trial 5 by -.1, -.2, .4, .3, .2, .3
     ])  # fmt: skip
     scheduler = wilcoxon(max_budget=6, trials=7, bracket=1)
-    assert run(scheduler, results) == [6, 4, 5, 6, 5, 6, 6]
+    assert race(scheduler, results) == [6, 4, 5, 6, 5, 6, 6]
     assert scheduler.state()["best"][0] == 5
     # Of equal ones the earlier stays.
     scheduler = wilcoxon(max_budget=6, trials=4, bracket=1)
-    run(scheduler, results)
+    race(scheduler, results)
     assert scheduler.state()["best"][0] == 0
 
 
@@ -50,9 +38,9 @@ def test_whose_mean_is_no_worse_goes_on():
     mine = np.array([*[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], -10.0, 0.0, 0.0])
     assert scipy.stats.wilcoxon(mine[:10], alternative="greater").pvalue < 0.05
     settings = {"max_budget": 12, "startup": 10, "trials": 2, "bracket": 1}
-    assert run(wilcoxon(**settings), [best, mine]) == [12, 12]
+    assert race(wilcoxon(**settings), [best, mine]) == [12, 12]
     mine[9] = -1.0
-    assert run(wilcoxon(**settings), [best, mine]) == [12, 10]
+    assert race(wilcoxon(**settings), [best, mine]) == [12, 10]
 
 
 def expected(results, threshold, startup, every, size):
@@ -92,20 +80,20 @@ def test_who_stops_is_who_is_worse_than_the_best_before(settings):
         other.restore(json.loads(json.dumps(scheduler.state(), allow_nan=False)))
         return other
 
-    found = run(make(), results)
+    found = race(make(), results)
     size = given["bracket"]
     by_rule = expected(results, given["threshold"], given["startup"], given["every"], size)
-    assert found == by_rule and run(make(), results, stored) == found
+    assert found == by_rule and race(make(), results, stored) == found
     if settings:  # every option matters
         plain = rng.normal(size=(24, 12)) + 0.8 * rng.normal(size=(24, 1))
-        assert run(make(), plain) != run(wilcoxon(trials=24, **usual), plain)
+        assert race(make(), plain) != race(wilcoxon(trials=24, **usual), plain)
 
 
 def test_the_best_is_found_with_half_the_replicas():
     rng = np.random.default_rng(0)
     results = 0.5 * rng.normal(size=20) + rng.normal(size=(64, 20))
     results += np.abs(rng.normal(scale=3.0, size=(64, 1)))
-    reached = run(wilcoxon(max_budget=20, trials=64), results)
+    reached = race(wilcoxon(max_budget=20, trials=64), results)
     assert sum(reached) < 0.5 * 64 * 20
     whole = [i for i, n in enumerate(reached) if n == 20]
     assert min(whole, key=lambda i: results[i].mean()) == results.mean(axis=1).argmin()

@@ -207,3 +207,11 @@ def test_a_race_of_any_function_over_instances():
 def test_an_executor_that_does_not_report_its_replicas_is_named():
     with pytest.raises(TaskError, match=r"trial 0: .* must give each="):
         coordinator(Instances(told=False)).run()
+
+
+@pytest.mark.slow
+def test_nested_and_measured_sweeps_take_replicas():
+    nested = make().nested(4, folds=2)
+    assert len(nested.scores["loss"]) == 2
+    assert {result.unit for result in nested.results} == {"replicas"}
+    assert make(chunk=None).measured(4).measurements.chunk >= 1

@@ -101,7 +101,7 @@ def by_ranks(values: np.ndarray, level: float, share: float) -> np.ndarray:
         return np.array([one, other]) < share / 2
     if friedman_p_value(values) >= level:
         return np.zeros(m, bool)
-    ranked = ranks(values[:, None, :])
+    ranked = np.asarray(ranks(values[:, None]))
     sums = ranked.sum(axis=1)
     within = k * float((ranked**2).sum()) - float((sums**2).sum())
     degrees = (k - 1) * (m - 1)

@@ -58,7 +58,7 @@ def signed_rank_p_value(
         raise DataError(
             f'alternative must be "greater", "less" or "two-sided", got {alternative!r}.'
         )
-    doubled = np.rint(2 * ranks(np.abs(d)[:, None])).astype(int)  # mid-ranks are halves
+    doubled = np.rint(2 * mid_ranks(np.abs(d))).astype(int)  # mid-ranks are halves
     signed, up = doubled[d != 0], int(doubled[d > 0].sum())
     # What the zeros add is the same for every pattern of signs, so it plays no part.
     above = _tail(signed, up)
@@ -66,6 +66,11 @@ def signed_rank_p_value(
     if alternative == "two-sided":
         return min(1.0, 2 * min(above, below))
     return above if alternative == "greater" else below
+
+
+def mid_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks along the first axis, equal values sharing the mean of theirs; of the same shape."""
+    return np.asarray(ranks(values[:, None]))
 
 
 def _tail(doubled: np.ndarray, least: int) -> float:
@@ -115,7 +120,7 @@ def friedman_p_value(values: Any) -> float:
             f"values: expected [treatments, blocks] with 2 treatments or more, got shape {x.shape}."
         )
     _finite("values", x)
-    statistic, _ = friedman_statistic(ranks(x[:, None, :]))
+    statistic, _ = friedman_statistic(mid_ranks(x))
     return _chi_squared_tail(statistic, len(x) - 1)
 
 

@@ -46,9 +46,7 @@ from bojax.training.replicated import check_replicas
 from bojax.training.resampling import check_largest
 
 DEFAULT_RUN = "main"
-MAX_BUDGET = (
-    27  # L. Li et al., "Hyperband", JMLR 18, 2018: three rungs above the first with eta = 3
-)
+MAX_BUDGET = 27  # as of the schedulers: with eta = 3, three rungs above the first
 
 
 class Sweep:

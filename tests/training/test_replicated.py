@@ -69,6 +69,18 @@ def test_one_after_the_other_is_all_of_them_to_the_bit(together):
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_replica_is_judged_on_its_fold():
+    """Replica 4 of six: the second fold, with the second seed."""
+    mine, data = executor(), make_data()
+    (report,) = mine.run([Job(0, 0, 5)], CONFIGS)
+    for replica, value in enumerate(report.each["loss"]):
+        judged = data.folds[replica % 3][1]
+        kernel, bias = (mine.params(0)[name][replica] for name in ("kernel", "bias"))
+        outputs = data.transform(data._raw[judged], replica % 3) @ kernel + bias
+        loss = optax.softmax_cross_entropy_with_integer_labels(outputs, data.y[judged]).mean()
+        assert value == pytest.approx(float(loss), rel=1e-5)
+
+
 def test_models_are_the_mean_of_the_replicas_so_far(together):
     local, _ = together
     mine, data = executor(), make_data()

@@ -356,6 +356,7 @@ class Report:
         values: objectives, minimised.
         variance, constraints: as in :class:`History`.
         seconds, examples: what it cost.
+        each: where budgets count replicas, every metric on each of those that the job trained.
 
     Example:
         >>> from bojax.history import Report
@@ -372,6 +373,7 @@ class Report:
     constraints: tuple[float, ...] | None = None
     seconds: float = math.nan
     examples: float = math.nan
+    each: Mapping[str, tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -426,6 +428,8 @@ def from_json(kind: type, text: str) -> Any:
     for name in ("values", "variance", "constraints", "donors"):
         if isinstance(body.get(name), list):
             body[name] = tuple(body[name])
+    if isinstance(body.get("each"), dict):
+        body["each"] = {name: tuple(values) for name, values in body["each"].items()}
     if "status" in body:
         body["status"] = Status(body["status"])
     if isinstance(body.get("curve"), list):

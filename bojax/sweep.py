@@ -36,15 +36,17 @@ from bojax.training import (
     Task,
     TestScore,
 )
-from bojax.training.budgets import SIZES
+from bojax.training.budgets import FRESH, SIZES
 from bojax.training.energy import EnergyMeter, joules
+from bojax.training.executors import executor_of
 from bojax.training.hyper import Schema
 from bojax.training.measured import SLOTS as MEASURED_SLOTS
 from bojax.training.measured import Measured, measure
+from bojax.training.replicated import check_replicas
 from bojax.training.resampling import check_largest
-from bojax.training.resized import executor_of
 
 DEFAULT_RUN = "main"
+MAX_BUDGET = 27  # as of the schedulers: with eta = 3, three rungs above the first
 
 
 class Sweep:
@@ -62,14 +64,16 @@ class Sweep:
             with its own settings, `{"name": "asha", "slots": 16}`.
         method: what replaces both: "bohb", "gp_hyperband", or one of `bojax.coordinate` with
             settings of its own, whose budgets are the sweep's then.
-        max_budget: what the survivors are trained for; the horizon of schedules.
+        max_budget: what the survivors are trained for; the horizon of schedules. By default 27,
+            with "replicas" all folds and seeds.
         min_budget: after which a trial may first be judged.
         unit: what budgets count: "epochs", "steps", "examples", "percent" of the training
-            examples, or the "resolution" of images or "length" of sequences, which every rung is
-            trained on from scratch (:mod:`bojax.training.budgets`); the name of the space's
-            fidelity column.
+            examples; the "resolution" of images or "length" of sequences, which every rung is
+            trained on from scratch; or "replicas", the folds and seeds of a trial, for the
+            schedulers "racing" and "wilcoxon" (:mod:`bojax.training.budgets`). The name of the
+            space's fidelity column.
         passes: with "percent", epochs that all the examples are trained for; with "resolution"
-            and "length", epochs at every size.
+            and "length", epochs at every size; with "replicas", epochs of every fold and seed.
         eta: one trial in `eta` goes on to the next rung.
         bracket: trials started together; None for the scheduler's own choice. The strategy
             learns from each bracket before it fills the next.
@@ -116,7 +120,7 @@ class Sweep:
         strategy: Any = "gp",
         scheduler: str | Mapping[str, Any] = "successive_halving",
         method: str | Method | None = None,
-        max_budget: int = 27,
+        max_budget: int | None = None,
         min_budget: int = 1,
         unit: str = "epochs",
         passes: int = 1,
@@ -137,6 +141,8 @@ class Sweep:
         self.task, self.space = task, space
         self.data: Any = data
         self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
+        if max_budget is None:
+            max_budget = seeds * len(data.folds) if unit == "replicas" else MAX_BUDGET
         if method is not None:
             method = _method(method, max_budget=max_budget, min_budget=min_budget, eta=eta)
             strategy, scheduler = method.strategy, method.scheduler
@@ -149,6 +155,8 @@ class Sweep:
         self.budget.whole("max_budget", max_budget)
         if unit in SIZES:
             check_largest(data, unit, max_budget)
+        if unit == "replicas":
+            check_replicas(data, seeds, max_budget)
         self.default = None if default is None else dict(default)
         if self.default is not None:
             space.encode(self.default)  # raises, naming the parameter
@@ -156,10 +164,30 @@ class Sweep:
         self.measurements: Measured | None = None
         self.callbacks = tuple(callbacks)
         told = self._scheduler(1)  # raises, naming the setting
-        if unit in SIZES and getattr(told, "any_budget", False):
+        self._check_suits(told)
+
+    def _check_suits(self, scheduler: Any) -> None:
+        """The scheduler makes sense of what budgets count.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        unit, name = self.budget.unit, self.scheduler_settings["name"]
+        counts = getattr(scheduler, "unit", unit)
+        if counts != unit:
             raise ConfigError(
-                f"scheduler: {self.scheduler_settings['name']!r} compares values of all budgets, "
-                f"and with unit={unit!r} those are of other data; use successive_halving."
+                f"scheduler: {name!r} compares {counts}, folds and seeds, got unit={unit!r}; give "
+                f"unit={counts!r}, and passes= for the epochs that each is trained for."
+            )
+        if unit in FRESH and getattr(scheduler, "any_budget", False):
+            raise ConfigError(
+                f"scheduler: {name!r} compares values of all budgets, and with unit={unit!r} those "
+                "are of other data; use successive_halving."
+            )
+        if unit in FRESH and hasattr(scheduler, "explore"):
+            raise ConfigError(
+                f"scheduler: {name!r} lets trials go on from others, and with unit={unit!r} every "
+                "rung starts from scratch; use successive_halving."
             )
 
     # ------------------------------------------------------------------ before a run
@@ -199,6 +227,8 @@ class Sweep:
         budget, total = self.budget, float(plan.total)
         if budget.unit in SIZES:  # what trains at the data's own size is timed
             budget, total = Budget(), self._passes_at_full_size(plan)
+        if budget.unit == "replicas":  # of a trial with all of them
+            budget, total = Budget(), total * budget.passes / self.max_budget
         steps = [
             budget.steps(
                 total,
@@ -415,7 +445,10 @@ class Sweep:
     def _executor(self, on_event: Callable, trials: int) -> Any:
         replicas = self.seeds * len(self.data.folds)
         rows = self.plan(trials).rows
-        largest = replicas * max(row.members for row in rows)
+        if self.budget.unit == "replicas":
+            largest = max(row.cost for row in rows)
+        else:
+            largest = replicas * max(row.members for row in rows)
         return executor_of(
             self.task,
             self.space,
@@ -570,7 +603,8 @@ class Result:
         reports: every :class:`~bojax.history.Report`, in the order they came.
         best: the one of best validation metric at the largest budget; None if all failed.
         metric, direction: what "best" means.
-        spent: budget trained, all trials together; folds and seeds of a trial count once.
+        spent: budget trained, all trials together; folds and seeds of a trial count once, unless
+            they are what budgets count.
         unit: what budgets count.
         any_budget: whether values at different budgets are compared (scheduler "plateau").
         seconds: wall-clock time of the run; of it `ask_seconds` suggesting,
@@ -677,28 +711,29 @@ class Result:
     def _refitted(self, trials: Sequence[Trial], seeds: int) -> Model:
         budget = trials[0].fidelity
         budget = self.executor.max_budget if budget is None else budget
+        settings: dict[str, Any] = {}
+        if self.unit == "replicas":  # as long as each of them
+            budget = self.executor.budget.passes
+            settings = {"unit": "epochs", "passes": 1, "max_budget": budget}
         executor = self._executor_of(
-            self.executor.data.whole(), seeds=seeds, members=len(trials) * seeds
+            self.executor.data.whole(), seeds=seeds, members=len(trials) * seeds, **settings
         )
         configs = {trial.id: dict(trial.config) for trial in trials}
         executor.run([Job(number, 0, budget) for number in configs], configs)
         return Model(executor, tuple(configs), tuple(configs.values()), self._touch)
 
-    def _executor_of(self, data: Any, *, members: int, seeds: int | None = None) -> Any:
-        """Another executor like this result's, for other data or seeds."""
+    def _executor_of(self, data: Any, *, members: int, **others: Any) -> Any:
+        """Another executor like this result's, for other data or with other settings."""
         old = self.executor
-        return executor_of(
-            old.task,
-            old.space,
-            data,
-            seed=old.seed,
-            seeds=old.seeds if seeds is None else seeds,
-            max_budget=old.max_budget,
-            unit=old.budget.unit,
-            passes=old.budget.passes,
-            chunk=old.chunk,
-            members=members,
-        )
+        settings = {
+            "seed": old.seed,
+            "seeds": old.seeds,
+            "max_budget": old.max_budget,
+            "unit": old.budget.unit,
+            "passes": old.budget.passes,
+            "chunk": old.chunk,
+        }
+        return executor_of(old.task, old.space, data, members=members, **settings | others)
 
     def _best(self, what: str) -> Trial:
         if self.best is None:

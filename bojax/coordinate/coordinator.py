@@ -98,6 +98,7 @@ class Coordinator:
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._first = [dict(config) for config in first]
         self._lease, self._folder = lease, folder
+        self._by_replica = getattr(scheduler, "unit", None) == "replicas"
         plan = scheduler.plan()
         # The whole run's lines are known, so one capacity, and one batch class, serve it.
         self.session = Session(
@@ -308,7 +309,10 @@ class Coordinator:
                 cost=report.seconds,
                 info=self._infos.get(job.trial),
             )
-            for decision in self.scheduler.report(job.trial, job.stop, inner, status=status):
+            told = self._each(report) if self._by_replica and not failed else {}
+            for decision in self.scheduler.report(
+                job.trial, job.stop, inner, status=status, **told
+            ):
                 latest[decision.trial] = decision
             trial = self.trials[job.trial]
             self.trials[job.trial] = replace(
@@ -330,6 +334,19 @@ class Coordinator:
                 over = trial.fidelity == largest
                 self.trials[number] = replace(trial, status=Status.DONE if over else Status.STOPPED)
         return set(latest)
+
+    def _each(self, report: Report) -> dict[str, list[float]]:
+        """The metric of every replica that a job trained, minimised, for schedulers by replica.
+
+        Raises:
+            TaskError: the executor did not report them.
+        """
+        if report.each is None:
+            raise TaskError(
+                f"trial {report.trial}: the scheduler compares replicas, and the report has none; "
+                "the executor must give each=, a value a replica of the job."
+            )
+        return {"each": [self._sign * float(value) for value in report.each[self.metric]]}
 
     @property
     def best(self) -> Trial | None:

@@ -8,9 +8,11 @@ from bojax.schedulers._pbt import pbt
 from bojax.schedulers._percentile import percentile
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import DONE, WAIT, Scheduler, Signal
+from bojax.schedulers._racing import racing
 from bojax.schedulers._registry import METHODS, by_name, method
 from bojax.schedulers._rung_table import Rung, RungTable
 from bojax.schedulers._successive_halving import successive_halving
+from bojax.schedulers._wilcoxon import wilcoxon
 
 __all__ = [
     "DONE",
@@ -29,5 +31,7 @@ __all__ = [
     "pbt",
     "percentile",
     "plateau",
+    "racing",
     "successive_halving",
+    "wilcoxon",
 ]

@@ -62,7 +62,8 @@ class Scheduler(Protocol):
     ) -> list[Decision]:
         """Take in the value of a trial at a budget; what follows from it.
 
-        A value is minimised: a number, or a tuple of as many for every trial.
+        A value is minimised: a number, or a tuple of as many for every trial. A scheduler whose
+        attribute `unit` is "replicas" takes `each=`, too: a value for each replica of the job.
         """
 
     @property

@@ -16,7 +16,9 @@ from bojax.schedulers._pbt import pbt
 from bojax.schedulers._percentile import percentile
 from bojax.schedulers._plateau import plateau
 from bojax.schedulers._protocol import Scheduler
+from bojax.schedulers._racing import racing
 from bojax.schedulers._successive_halving import successive_halving
+from bojax.schedulers._wilcoxon import wilcoxon
 
 METHODS: dict[str, Callable[..., Scheduler]] = {
     "asha": asha,
@@ -26,7 +28,9 @@ METHODS: dict[str, Callable[..., Scheduler]] = {
     "percentile": percentile,
     "pbt": pbt,
     "plateau": plateau,
+    "racing": racing,
     "successive_halving": successive_halving,
+    "wilcoxon": wilcoxon,
 }
 
 

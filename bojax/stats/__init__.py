@@ -16,6 +16,7 @@ from bojax.stats.predictive import (
     normalised_rmse,
     rmse,
 )
+from bojax.stats.rank_tests import friedman_p_value, signed_rank_p_value
 from bojax.stats.regret import (
     TARGETS,
     best_so_far,
@@ -35,6 +36,7 @@ __all__ = [
     "calibration_error",
     "coverage",
     "crps",
+    "friedman_p_value",
     "geometric_ratio",
     "hit_fraction",
     "log_predictive_density",
@@ -46,6 +48,7 @@ __all__ = [
     "paired_bootstrap",
     "ranks",
     "rmse",
+    "signed_rank_p_value",
     "t_quantile",
     "time_to_target",
     "win_rate",

@@ -15,6 +15,7 @@ from bojax.training.model import Model
 from bojax.training.plan import Plan
 from bojax.training.program import Program, clear_programs, compiled_programs
 from bojax.training.records import Event
+from bojax.training.replicated import ReplicatedExecutor
 from bojax.training.resized import ResizedExecutor
 from bojax.training.score import TestScore
 from bojax.training.splits import CrossValidation, Holdout
@@ -39,6 +40,7 @@ __all__ = [
     "Multiplier",
     "Plan",
     "Program",
+    "ReplicatedExecutor",
     "ResizedExecutor",
     "Task",
     "TestScore",

@@ -12,6 +12,8 @@ batch size is known, turns it into steps.
   hyperparameters on large datasets" (FABOLAS), AISTATS 2017.
 - "resolution", "length": the longer side of images, the places of sequences; every budget trains
   from scratch, `passes` epochs on data of that size (:mod:`bojax.training.resized`).
+- "replicas": folds and seeds of a trial, each trained from scratch for `passes` epochs
+  (:mod:`bojax.training.replicated`).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from bojax.errors import TaskError
 from bojax.training.population import Span, steps_per_epoch
 
 SIZES = ("resolution", "length")  # of the data: shapes, so programs, of their own
-UNITS = ("epochs", "steps", "examples", "percent", *SIZES)
+FRESH = (*SIZES, "replicas")  # every rung trains from scratch
+UNITS = ("epochs", "steps", "examples", "percent", *FRESH)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Budget:
     Attributes:
         unit: one of `UNITS`.
         passes: with "percent", epochs that the whole of the data is trained for; with
-            "resolution" and "length", epochs that every size is trained for.
+            "resolution" and "length", epochs that every size is trained for; with "replicas",
+            every fold and seed.
 
     Raises:
         TaskError: an unknown unit, passes that make no sense.
@@ -56,10 +60,11 @@ class Budget:
             raise TaskError(f"unit: expected one of {', '.join(UNITS)}, got {self.unit!r}.")
         if isinstance(self.passes, bool) or not isinstance(self.passes, int) or self.passes < 1:
             raise TaskError(f"passes: expected a positive integer, got {self.passes!r}.")
-        if self.passes != 1 and self.unit not in ("percent", *SIZES):
+        if self.passes != 1 and self.unit not in ("percent", *FRESH):
             raise TaskError(
-                f"passes: it is how often the data is passed through at 100 percent, or at each "
-                f"size, and means nothing with unit={self.unit!r}; give max_budget instead."
+                "passes: it is how often the data is passed through at 100 percent, at each size, "
+                f"or by each replica, and means nothing with unit={self.unit!r}; give max_budget "
+                "instead."
             )
 
     def whole(self, what: str, budget: float) -> int:
@@ -86,7 +91,7 @@ class Budget:
             return -(-budget // batch_size)
         if self.unit == "percent":
             return -(-budget * self.passes * an_epoch // 100)
-        if self.unit in SIZES:
+        if self.unit in FRESH:
             return 0 * budget + self.passes * an_epoch
         return budget * an_epoch
 
@@ -95,6 +100,6 @@ class Budget:
         begin, end = (
             self.steps(at, examples=examples, batch_size=batch_size) for at in (start, stop)
         )
-        begin = 0 * begin if self.unit in SIZES else begin
+        begin = 0 * begin if self.unit in FRESH else begin
         limit = -(-stop * examples // 100) if self.unit == "percent" else 0 * stop + examples
         return Span(begin, end, limit)

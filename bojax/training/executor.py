@@ -17,7 +17,7 @@ from bojax.errors import DataError, TaskError, TrialError
 from bojax.history import Job, Report
 from bojax.training import population as pop
 from bojax.training.bank import Bank
-from bojax.training.budgets import SIZES, Budget
+from bojax.training.budgets import FRESH, SIZES, Budget
 from bojax.training.data import ArrayData
 from bojax.training.devices import Devices, Programs
 from bojax.training.hyper import Hyperparameters, Schema, Structure
@@ -73,6 +73,8 @@ class LocalExecutor:
             `bojax.training.plan` says for the platform and the model.
         members: of the largest rung, folds and seeds counted, for that table; None for many.
         slots: members one call holds; more are trained in several calls.
+        apart: whether each fold and seed is a trial by itself, whose number is that of the member,
+            `trial * folds * seeds + replica` (:class:`bojax.training.ReplicatedExecutor`).
         devices: JAX devices; None for all of the default backend. On a CPU, one a core:
             `bojax.configure(cpu_devices="cores")`.
         all_read: whether a parameter that the task never asks for is an error, before anything
@@ -121,6 +123,7 @@ class LocalExecutor:
         chunk: int | None = None,
         members: int | None = None,
         slots: int = SLOTS,
+        apart: bool = False,
         devices: Sequence[Any] | None = None,
         all_read: bool = False,
         on_event: Callable[[Event], None] | None = None,
@@ -132,10 +135,13 @@ class LocalExecutor:
         self.task, self.space, self.data, self.seed = task, space, data, seed
         if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
             raise TaskError(f"executor: seeds must be a positive integer, got {seeds!r}.")
-        self.seeds, self.replicas = seeds, seeds * len(data.folds)
+        self.seeds, self.replicas = seeds, 1 if apart else seeds * len(data.folds)
         self.budget = Budget(unit, passes)
-        if unit in SIZES:
-            raise TaskError(f"executor: unit={unit!r} is for bojax.training.ResizedExecutor.")
+        if unit in FRESH:
+            raise TaskError(
+                f"executor: unit={unit!r} is for bojax.training."
+                f"{'ResizedExecutor' if unit in SIZES else 'ReplicatedExecutor'}."
+            )
         self.max_budget = self.budget.whole("max_budget", max_budget)
         self.programs: list[Program] = []
         self.compile_seconds = self.train_seconds = 0.0
@@ -247,13 +253,12 @@ class LocalExecutor:
         """Every member of these trials, the replicas of a trial one after the other."""
         values, active = self._schema.columns(configs)
         each = lambda column: np.repeat(column, self.replicas)  # noqa: E731
-        folds = np.tile(np.arange(self.replicas, dtype=np.int32), len(trials))
-        folds = folds % len(self.data.folds)
+        numbers = np.array([self._numbers(trial) for trial in trials], np.int32).reshape(-1)
+        folds = self._fold(numbers)
         steps = self._buckets[structure].steps[folds]
         hp = Hyperparameters(
             jax.tree.map(each, values), jax.tree.map(each, active), steps, structure
         )
-        numbers = np.array([self._numbers(trial) for trial in trials], np.int32).reshape(-1)
         spans = (each(at.astype(np.int32)) for at in (starts, stops))
         return Columns(pop.Who(numbers, folds), *spans, hp)
 
@@ -269,6 +274,10 @@ class LocalExecutor:
     def _numbers(self, trial: int) -> range:
         """The numbers of a trial's members."""
         return range(trial * self.replicas, (trial + 1) * self.replicas)
+
+    def _fold(self, number: Any) -> Any:
+        """The fold of a member; a trial's replicas go through all folds with every seed."""
+        return number % len(self.data.folds)
 
     def _train(self, structure: Structure, batch: Columns) -> list[Report]:
         """The members of one bucket in as many calls as they need: a report a trial."""
@@ -631,7 +640,7 @@ class LocalExecutor:
         ]
 
     def _outputs(self, trial: int, replica: int, x: Any) -> np.ndarray:
-        x = self.data.transform(x, replica % len(self.data.folds))
+        x = self.data.transform(x, self._fold(self._numbers(trial)[replica]))
         bucket = self._buckets[self._where(trial)]
         _, size = pop.evaluation_batches(len(self.data.validation))
         with float32_scope():
@@ -724,7 +733,7 @@ class LocalExecutor:
         structure = self._where(trial)
         values, active = self._schema.columns([self._configs[trial]])
         first = lambda columns: {name: column[0] for name, column in columns.items()}  # noqa: E731
-        steps = self._buckets[structure].steps[replica % len(self.data.folds)]
+        steps = self._buckets[structure].steps[self._fold(self._numbers(trial)[replica])]
         return Hyperparameters(first(values), first(active), steps, structure)
 
     # ------------------------------------------------------------------ plan

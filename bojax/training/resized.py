@@ -316,11 +316,3 @@ class ResizedExecutor:
     def train_seconds(self) -> float:
         """Of all sizes."""
         return sum(each.train_seconds for each in self._executors.values())
-
-
-def executor_of(task: Any, space: Any, data: Any, *, unit: str, **settings: Any) -> Any:
-    """The executor that a unit of budgets needs, with its settings."""
-    if unit in SIZES:
-        return ResizedExecutor(task, space, data, unit=unit, **settings)
-    settings.pop("sizes", None)
-    return LocalExecutor(task, space, data, unit=unit, **settings)

@@ -15,6 +15,7 @@ from bojax.strategies._cmaes import CMAES, cmaes
 from bojax.strategies._de import DE, de
 from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
+from bojax.strategies._forest import ForestStrategy, forest
 from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._grid import Grid, grid
 from bojax.strategies._kde import KernelDensity
@@ -30,6 +31,7 @@ NAMES: dict[str, Callable[..., Any]] = {
     "cmaes": cmaes,
     "de": de,
     "evolution": evolution,
+    "forest": forest,
     "gp": gp,
     "grid": grid,
     "kde": KernelDensity,  # the model of `bojax.coordinate.bohb`, by itself
@@ -48,6 +50,7 @@ __all__ = [
     "TPE",
     "Evolution",
     "Explanation",
+    "ForestStrategy",
     "GPStrategy",
     "Grid",
     "Info",
@@ -63,6 +66,7 @@ __all__ = [
     "cmaes",
     "de",
     "evolution",
+    "forest",
     "from_description",
     "gp",
     "grid",

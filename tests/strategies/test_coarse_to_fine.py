@@ -193,7 +193,7 @@ def test_settings_matter(program):
 
 
 def test_rows_beyond_the_wanted_change_nothing(program):
-    state, rows, _ = program(told(2))
+    _, rows, _ = program(told(2))
     for wanted in (1, 3):
         fewer, some, info = program(told(2), wanted=wanted)
         np.testing.assert_array_equal(some[:wanted], rows[:wanted])

@@ -102,8 +102,7 @@ def test_rows_beyond_the_wanted_change_nothing():
 
 
 def test_a_queued_row_that_is_told_meanwhile_is_passed_over():
-    state, rows, _ = ask(TOLD, wanted=1, random_share=0.0)
-    history = jax.tree.map(np.copy, TOLD)
+    state, _, _ = ask(TOLD, wanted=1, random_share=0.0)
     spare = SPACE.decode(state.queue.rows[1])
     history = history_of([*CONFIGS, spare], [*map(loss, CONFIGS), loss(spare)])
     _, after, _ = ask(history, state=state, wanted=1, random_share=0.0)

@@ -1,7 +1,6 @@
 """The forest strategy: whose turn it is, what is modelled, and that it finds what is good."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -84,7 +83,7 @@ def test_one_forest_serves_eight_suggestions():
     later, second, _ = ask(TURNED, state=state, random_share=0.0)  # told in between: no matter
     np.testing.assert_array_equal(second, state.queue.rows[4:])
     np.testing.assert_array_equal(first, state.queue.rows[:4])
-    renewed, third, _ = ask(TOLD, state=later, random_share=0.0)
+    renewed, _, _ = ask(TOLD, state=later, random_share=0.0)
     assert renewed.queue.until == 28 and not np.array_equal(renewed.queue.rows, state.queue.rows)
     given = np.full((Q, 4), np.nan)
     given[:, 1] = 2.0

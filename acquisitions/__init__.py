@@ -7,6 +7,7 @@ from bojax.acquisitions.feasibility import ConstrainedLogEI, LogFeasibility
 from bojax.acquisitions.improvement import EI, PI, LogPI
 from bojax.acquisitions.knowledge_gradient import KnowledgeGradient
 from bojax.acquisitions.log_ei import LogEI, log_expected_improvement, log_h
+from bojax.acquisitions.log_normal import LogNormalEI
 from bojax.acquisitions.max_value import Gibbon, MaxValueEntropy, gumbel_minima
 from bojax.acquisitions.q_log_ei import QLogEI, QLogNEI, prune_baseline
 from bojax.acquisitions.q_ucb import QUCB
@@ -24,6 +25,7 @@ __all__ = [
     "LogEI",
     "LogEIPerCost",
     "LogFeasibility",
+    "LogNormalEI",
     "LogPI",
     "MaxValueEntropy",
     "QLogEI",

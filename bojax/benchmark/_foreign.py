@@ -113,7 +113,7 @@ def foreign(
     """A method of another library, as the bench runs it: in a process of its own.
 
     Args:
-        name_or_path: a shipped adapter ("ax", "botorch", "hebo", "hyperoptax", "optuna" and
+        name_or_path: a shipped adapter ("ax", "botorch", "hebo", "hyperoptax", "optuna", "smac" and
             surrogates), or the path of your own; `bojax.benchmark.peers` says how to write one.
         python: interpreter of an environment that has the library; None finds the one of
             `make bench-env`, or takes the running one for an adapter that names none.

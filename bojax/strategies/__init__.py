@@ -12,9 +12,11 @@ from typing import Any
 from bojax import plugins
 from bojax.errors import ConfigError
 from bojax.strategies._cmaes import CMAES, cmaes
+from bojax.strategies._coarse_to_fine import CoarseToFine, coarse_to_fine
 from bojax.strategies._de import DE, de
 from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
+from bojax.strategies._forest import ForestStrategy, forest
 from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._grid import Grid, grid
 from bojax.strategies._kde import KernelDensity
@@ -28,8 +30,10 @@ from bojax.strategies.protocol import Info, Sizes, Strategy
 
 NAMES: dict[str, Callable[..., Any]] = {
     "cmaes": cmaes,
+    "coarse_to_fine": coarse_to_fine,
     "de": de,
     "evolution": evolution,
+    "forest": forest,
     "gp": gp,
     "grid": grid,
     "kde": KernelDensity,  # the model of `bojax.coordinate.bohb`, by itself
@@ -46,8 +50,10 @@ __all__ = [
     "DE",
     "NAMES",
     "TPE",
+    "CoarseToFine",
     "Evolution",
     "Explanation",
+    "ForestStrategy",
     "GPStrategy",
     "Grid",
     "Info",
@@ -61,8 +67,10 @@ __all__ = [
     "Turbo",
     "by_name",
     "cmaes",
+    "coarse_to_fine",
     "de",
     "evolution",
+    "forest",
     "from_description",
     "gp",
     "grid",
@@ -128,6 +136,10 @@ def to_description(strategy: Any) -> dict[str, Any]:
         make = _maker(name)
         if make is not None and type(make()) is type(strategy):
             fields = {f: getattr(strategy, f) for f in strategy.__dataclass_fields__}
+            if "inner" in fields:  # a strategy within a strategy
+                fields["inner"] = to_description(fields["inner"])
+                if fields["inner"]["name"] is None:
+                    return {"name": None, "settings": {"type": type(strategy).__name__}}
             surrogate = fields.pop("surrogate", None)
             if surrogate is not None:
                 if surrogate.custom is not None:
@@ -155,4 +167,7 @@ def from_description(data: Mapping[str, Any]) -> Any:
             f"strategy: saved with {data['settings'].get('type', data['name'])!r}, which bojax "
             "does not have; pass it again with strategy=."
         )
-    return make(**data["settings"])
+    settings = dict(data["settings"])
+    if isinstance(settings.get("inner"), Mapping):
+        settings["inner"] = from_description(settings["inner"])
+    return make(**settings)

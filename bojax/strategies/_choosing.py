@@ -141,7 +141,7 @@ def choose(
     number = jnp.arange(q, dtype=jnp.int32)
     fixed = to_unit(table, given)
     bounded = jnp.broadcast_to(bounded, (d,)) & table.used
-    taken = _taken(table, history)
+    taken = taken_among(table, history.rows, history.status != Status.EMPTY)
 
     def placed(points, given, fixed):
         points = jnp.where(jnp.isnan(fixed), points.astype(dtype), fixed)
@@ -200,19 +200,18 @@ def choose(
     return Chosen(rows, points, fine & (number < wanted), end.attempt >= tries)
 
 
-def _taken(table: SpaceTable, history: History) -> Callable:
-    """`rows [K, D] -> [K]` bool: which a line of the history equals."""
-    dtype, eps = history.rows.dtype, float(jnp.finfo(history.rows.dtype).eps)
+def taken_among(table: SpaceTable, past_rows, mask) -> Callable:
+    """`rows [K, D] -> [K]` bool: which equal one of `past_rows [T, D]` where `mask [T]`."""
+    dtype, eps = past_rows.dtype, float(jnp.finfo(past_rows.dtype).eps)
     # Equal rows have equal projections, and hardly any others: one number a line is compared
     # first. The weights are multiples of the golden ratio, modulo 1.
-    d = history.rows.shape[1]
+    d = past_rows.shape[1]
     weight = jnp.mod((jnp.arange(d, dtype=dtype) + 1.0) * 0.618033988749895, 1.0) + 0.5
     weight = jnp.where(table.role == tables.FIDELITY, 0.0, weight)
     tolerance = 1e-9 if dtype == jnp.float64 else 1e-6
     size = jnp.maximum(table.cardinality, 1).astype(dtype)
     slack = jnp.sum(weight * (2.0 * tolerance + 16.0 * eps * size))
-    mask = history.status != Status.EMPTY
-    past = jnp.where(mask, history.rows @ weight, jnp.inf)
+    past = jnp.where(mask, past_rows @ weight, jnp.inf)
 
     def taken(rows):
         apart = jnp.min(jnp.abs((rows @ weight)[:, None] - past[None]), axis=1)
@@ -222,7 +221,7 @@ def _taken(table: SpaceTable, history: History) -> Callable:
             return jnp.any(known & mask[None], axis=1)
 
         nothing = jnp.zeros(rows.shape[0], bool)
-        return once(jnp.any(apart <= slack), compared, nothing, rows, history.rows)
+        return once(jnp.any(apart <= slack), compared, nothing, rows, past_rows)
 
     return taken
 

@@ -21,6 +21,7 @@ UNCONSTRAINED = {
     "LogEI": a.LogEI(),
     "PI": a.PI(),
     "LogPI": a.LogPI(),
+    "LogNormalEI": a.LogNormalEI(),
     "UCB": a.UCB(),
     "Deviation": a.Deviation(),
     "Thompson": a.Thompson(),

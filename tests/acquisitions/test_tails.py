@@ -15,6 +15,7 @@ SCORES = {
     "LogEI": a.LogEI(),
     "PI": a.PI(),
     "LogPI": a.LogPI(),
+    "LogNormalEI": a.LogNormalEI(),
     "UCB": a.UCB(),
     "Deviation": a.Deviation(),
     "Thompson": a.Thompson(),

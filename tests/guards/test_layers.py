@@ -11,7 +11,7 @@ LAYERS = (
     ("space",),
     ("kernels", "optimize", "stats"),
     ("history",),
-    ("surrogates", "acquisitions"),
+    ("surrogates", "acquisitions", "objectives"),
     ("strategies", "schedulers", "training", "store"),
     ("analysis", "coordinate", "study"),
     ("optimizer", "loop", "sweep"),

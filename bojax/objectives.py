@@ -157,10 +157,8 @@ class Objectives(NamedTuple):
         if not done:
             return []
         values = np.array([self.inner(t.values or ()) for t in done])
-        if self.several:
-            first = pareto_ranks(values) == 0
-        else:  # without a table of all pairs
-            first = values[:, 0] == values[:, 0].min()
+        # One objective needs no table of all pairs.
+        first = pareto_ranks(values) == 0 if self.several else values[:, 0] == values.min()
         return sorted((t for t, ok in zip(done, first, strict=True) if ok), key=lambda t: t.id)
 
 

@@ -263,7 +263,7 @@ class Optimizer:
         return self._objectives.best(self.trials)
 
     def pareto(self) -> list[Trial]:
-        """The finished trials that no other one is better than, by id; with one objective, the best.
+        """The finished trials that none is better than, by id; with one objective, the best.
 
         A trial is better than another if it is no worse in any objective and better in one. Where
         the space has a fidelity, those at the largest budget told are compared.
@@ -670,8 +670,8 @@ def minimize(
     """Ask, evaluate, tell, until the evaluations are spent.
 
     Args:
-        function: configuration -> value, or values as `tell` takes them. An exception it raises passes through; what was
-            told before is in the exception's `optimizer` attribute.
+        function: configuration -> value, or values as `tell` takes them. An exception it raises
+            passes through; what was told before is in the exception's `optimizer` attribute.
         space, settings: as for :class:`Optimizer`.
         evaluations: how many in all; fewer if a finite space is used up.
         batch: configurations asked for at a time.

@@ -13,7 +13,7 @@ LAYERS = (
     ("history",),
     ("surrogates", "acquisitions", "objectives"),
     ("strategies", "schedulers", "training", "store"),
-    ("analysis", "coordinate", "study"),
+    ("analysis", "coordinate", "study", "words"),
     ("optimizer", "loop", "sweep"),
     ("benchmark", "testing"),
     ("console", "shell"),

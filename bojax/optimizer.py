@@ -50,7 +50,7 @@ class Optimizer:
 
     Args:
         space: a :class:`Space`, or a dict of parameters.
-        strategy: a name ("gp", "tpe", "turbo", "random", "sobol", "grid") or a strategy value.
+        strategy: a name ("gp", "tpe", "turbo", "nsga2", "random", ...) or a strategy value.
         seed: suggestion i depends on the seed, i and what was told before it, on nothing
             else: no clock, no order of arrival.
         direction: "minimize" or "maximize"; of several objectives a mapping of their names to

@@ -268,7 +268,7 @@ def serve(optimizer: Optimizer, lines: Iterable[str], out: TextIO) -> None:
         try:
             request = parse(line, "request")
             if isinstance(request, Mapping) and request.get("op") == "quit":
-                found = {"bye": True}
+                found: dict[str, Any] = {"bye": True}
             else:
                 found = answer(optimizer, request)
         except (BojaxError, ValueError, TypeError, KeyError) as error:

@@ -252,13 +252,15 @@ def nsga2(
     """
     if population < LEAST:
         raise ValueError(f"nsga2: population must be at least {LEAST}, got {population}.")
-    for name, value, known in (
+    for name, word, known in (
         ("crossover", crossover, CROSSOVERS), ("mutation", mutation, MUTATIONS),
     ):  # fmt: skip
-        if value not in known:
-            raise ValueError(f"nsga2: {name} must be one of {', '.join(known)}, got {value!r}.")
+        if word not in known:
+            raise ValueError(f"nsga2: {name} must be one of {', '.join(known)}, got {word!r}.")
     rates = {"crossover_rate": crossover_rate, "swap_rate": swap_rate}
-    for name, value in (rates | {"mutation_rate": mutation_rate}).items():
+    for name, value in (
+        rates | {"mutation_rate": 0.0 if mutation_rate is None else mutation_rate}
+    ).items():
         if isinstance(value, (int, float)) and not 0.0 <= value <= 1.0:
             raise ValueError(f"nsga2: {name} must be between 0 and 1, got {value}.")
     for name, value in (("eta_crossover", eta_crossover), ("eta_mutation", eta_mutation)):

@@ -9,7 +9,7 @@ LISTS = $(basename $(notdir $(wildcard benchmarks/environments/*.txt)))
 ENVIRONMENTS = $(filter-out %.no-deps,$(LISTS))
 
 SCRIPTS = $(addprefix benchmarks/,ask_latency.py harness.py import_time.py programs.py \
-	scheduler_decisions.py speed.py \
+	objectives.py scheduler_decisions.py speed.py \
 	store.py surrogates.py training_loops.py trial_overhead.py)
 
 .PHONY: demo test test-all check bench bench-full bench-env clean

@@ -167,20 +167,18 @@ class Format(StrEnum):
     json = "json"
 
 
-class Direction(StrEnum):
-    """Which values are better."""
-
-    minimize = "minimize"
-    maximize = "maximize"
-
-
 StoreOption = Annotated[str, typer.Option(help="File or URL of the study.")]
 SpaceOption = Annotated[
     Path | None, typer.Option(help="JSON of Space.to_json; begins a study where there is none.")
 ]
-DirectionOption = Annotated[Direction | None, typer.Option(help="Default: minimize.")]
+DirectionOption = Annotated[
+    str | None,
+    typer.Option(help="minimize, maximize, or NAME=minimize,NAME=maximize. Default: minimize."),
+]
 SeedOption = Annotated[int | None, typer.Option(help="Of the suggestions. Default: 0.")]
-StrategyOption = Annotated[str | None, typer.Option(help="gp, random or sobol. Default: gp.")]
+StrategyOption = Annotated[
+    str | None, typer.Option(help="A name, as gp, tpe, nsga2 or sobol. Default: gp.")
+]
 FormatOption = Annotated[Format, typer.Option(help="Of what is printed.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile everything anew.")]
 
@@ -220,7 +218,11 @@ def ask(
             if text is not None:
                 request[name] = shell.parse(text, f"--{name}")
         optimizer = shell.open_optimizer(
-            store, space, direction=direction and direction.value, seed=seed, strategy=strategy
+            store,
+            space,
+            direction=direction and shell.direction_of(direction),
+            seed=seed,
+            strategy=strategy,
         )
         show = shell.line_of if format is Format.json else shell.text_of_trial
         for trial in shell.ask(optimizer, request):
@@ -237,7 +239,7 @@ def tell(
     status: Annotated[
         str | None, typer.Option(help="failed or stale; then only trials are given.")
     ] = None,
-    variance: Annotated[float | None, typer.Option(help="Known variance of each value.")] = None,
+    variance: Annotated[str | None, typer.Option(help="Known variance, as a VALUE.")] = None,
     cost: Annotated[float | None, typer.Option(help="Of each trial.")] = None,
     fidelity: Annotated[float | None, typer.Option(help="Budget the values were seen at.")] = None,
     json_lines: Annotated[
@@ -245,7 +247,9 @@ def tell(
     ] = False,
     no_cache: NoCache = False,
 ) -> None:
-    """Tell what trials scored: all of it is kept, or nothing."""
+    """Tell what trials scored: all of it is kept, or nothing.
+
+    A VALUE is a number; of several objectives 0.5,12 or loss=0.5,speed=12."""
     with _study(no_cache) as shell:
         words = told or []
         if json_lines:
@@ -255,7 +259,8 @@ def tell(
             requests = [shell.parse(text, f"line {i}") for i, text in lines if text.strip()]
         else:
             requests = shell.reports_of(words, config, status)
-        more = {"status": status, "variance": variance, "cost": cost, "fidelity": fidelity}
+        more = {"status": status, "cost": cost, "fidelity": fidelity}
+        more["variance"] = variance and shell.value_of(variance, "--variance")
         more = {name: value for name, value in more.items() if value is not None}
         requests = [more | r if isinstance(r, dict) else r for r in requests]
         if not requests:
@@ -292,10 +297,14 @@ def serve(
     no_cache: NoCache = False,
 ) -> None:
     """Answer JSON lines: {"op": "ask", "n": 2}, {"op": "tell", "trial": 3, "value": 0.5},
-    {"op": "best"}, {"op": "report"}, {"op": "quit"}."""
+    {"op": "best"}, {"op": "pareto"}, {"op": "report"}, {"op": "quit"}."""
     with _study(no_cache) as shell:
         optimizer = shell.open_optimizer(
-            store, space, direction=direction and direction.value, seed=seed, strategy=strategy
+            store,
+            space,
+            direction=direction and shell.direction_of(direction),
+            seed=seed,
+            strategy=strategy,
         )
         shell.serve(optimizer, sys.stdin, sys.stdout)
 

@@ -28,8 +28,8 @@ class Problem:
 
     Attributes:
         table: the space, a :class:`~bojax.space.SpaceTable`.
-        evaluate: `(data, key, rows[q, D]) -> values[q]`; pure. Rows are
-            canonical, in the unit cube. NaN is a failed evaluation.
+        evaluate: `(data, key, rows[q, D]) -> values[q]`, or `[q, M]` of several objectives;
+            pure. Rows are canonical, in the unit cube. NaN is a failed evaluation.
         data: whatever `evaluate` needs, a pytree of arrays.
         optimum: the least noise-free value there is, NaN if unknown.
         name: for tables and pictures; instances of a function share it.
@@ -119,9 +119,12 @@ def run(
     columns = table.columns
     dtype = jnp.result_type(float)
     capacity = capacity_for(evaluations)
-    blank = empty_history(capacity, columns)
+    batch_of_rows = jax.ShapeDtypeStruct((batch, columns), dtype)
+    values = jax.eval_shape(problem.evaluate, data, key, batch_of_rows)
+    objectives = values.size // batch
+    blank = empty_history(capacity, columns, objectives)
     history = History(*(jnp.asarray(x, dtype if x.dtype.kind == "f" else x.dtype) for x in blank))
-    state = strategy.init(table, Sizes(evaluations=evaluations))
+    state = strategy.init(table, Sizes(objectives, evaluations=evaluations))
     noise_key = jax.random.fold_in(key, 2**28)
 
     def step(carry, start):
@@ -167,6 +170,8 @@ def _traced(tree: Any) -> Any:
 
 def best_so_far(history: History) -> Any:
     """Least value up to each line, `[..., N]`; inf before the first success.
+
+    Of several objectives the first.
 
     Example:
         >>> import bojax

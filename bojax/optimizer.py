@@ -16,6 +16,7 @@ import numpy as np
 
 from bojax.errors import ConfigError, SpaceError, SpaceExhausted, TrialError
 from bojax.history import Status, Trial, from_json, to_json
+from bojax.objectives import Objectives, column, number
 from bojax.space import Space
 from bojax.strategies import (
     Explanation,
@@ -30,7 +31,6 @@ from bojax.strategies.session import Session
 
 FORMAT = "bojax-optimizer"
 VERSION = 1
-DIRECTIONS = ("minimize", "maximize")
 _WRONG_STATUS = "status: expected 'failed' or 'stale', got {!r}."
 
 
@@ -50,10 +50,11 @@ class Optimizer:
 
     Args:
         space: a :class:`Space`, or a dict of parameters.
-        strategy: a name ("gp", "tpe", "turbo", "random", "sobol", "grid") or a strategy value.
+        strategy: a name ("gp", "tpe", "turbo", "nsga2", "random", ...) or a strategy value.
         seed: suggestion i depends on the seed, i and what was told before it, on nothing
             else: no clock, no order of arrival.
-        direction: "minimize" or "maximize".
+        direction: "minimize" or "maximize"; of several objectives a mapping of their names to
+            these, `{"loss": "minimize", "speed": "maximize"}`, for a strategy that takes several.
         repeats: "never" or "replicate": what happens once a finite space is used up.
         evaluations: how many results are planned, if that is known: a strategy's first design is
             at most a quarter of them. It sets no end.
@@ -86,7 +87,7 @@ class Optimizer:
         *,
         strategy: Any = "gp",
         seed: int = 0,
-        direction: str = "minimize",
+        direction: str | Mapping[str, str] = "minimize",
         repeats: str = "never",
         evaluations: int | None = None,
         callbacks: Sequence[Callable[[str, Trial], None]] = (),
@@ -106,8 +107,7 @@ class Optimizer:
             raise SpaceError("Optimizer: needs a space, or the store of a study: store=.")
         if not isinstance(space, Space):
             space = Space(space)
-        if direction not in DIRECTIONS:
-            raise ValueError(f"direction: expected one of {DIRECTIONS}, got {direction!r}.")
+        self._objectives = Objectives.of(direction)
         if repeats not in ("never", "replicate"):
             raise ValueError(f"repeats: expected 'never' or 'replicate', got {repeats!r}.")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
@@ -117,17 +117,17 @@ class Optimizer:
             raise ValueError(
                 f"evaluations: expected an integer of at least 1, or None, got {evaluations!r}."
             )
-        self.space, self.direction, self.seed = space, direction, int(seed)
+        self.space, self.direction, self.seed = space, self._objectives.direction, int(seed)
         self.repeats, self.callbacks = repeats, tuple(callbacks)
         self.evaluations = None if evaluations is None else int(evaluations)
         self.strategy = by_name(strategy)
-        sizes = Sizes(evaluations=self.evaluations)
+        sizes = Sizes(len(self._objectives.names), evaluations=self.evaluations)
         self._session = Session(space, self.strategy, seed=self.seed, sizes=sizes, repeats=repeats)
         self._trials: list[Trial] = []
         if store is not None:
             self._untouched = json.dumps(self._session.save_state())
             settings = study.Settings(
-                space, self.strategy, self.seed, direction, repeats, self.evaluations
+                space, self.strategy, self.seed, self.direction, repeats, self.evaluations
             )
             self._study = study.opened(store, settings)
 
@@ -214,8 +214,9 @@ class Optimizer:
             trial: a :class:`Trial`, its id, a configuration (a foreign result, which becomes
                 a trial of its own), or a sequence of these.
             value: its objective, in the user's own direction, or as many as there are
-                trials. NaN, infinity or None is a failed trial.
-            variance: known variance of the value, or one a trial.
+                trials. Of several objectives a mapping by name, or a tuple in the order of
+                `direction`. NaN, infinity or None, in one of them or all, is a failed trial.
+            variance: known variance of the value, given as the value is, or one a trial.
             cost: what it cost, any unit.
             fidelity: budget the value was seen at, if the space has a fidelity.
             metrics: anything else measured; kept in the trial's curve.
@@ -238,7 +239,7 @@ class Optimizer:
             reports = [(trial, value, variance, cost)]
         else:
             columns = [
-                _as_column(name, given, len(trial))
+                column(name, given, len(trial))
                 for name, given in (("values", value), ("variance", variance), ("cost", cost))
             ]
             reports = list(zip(trial, *columns, strict=True))
@@ -257,18 +258,27 @@ class Optimizer:
         """The finished trial of best value; ties go to the earlier one.
 
         Raises:
-            TrialError: nothing finished yet.
+            TrialError: nothing finished yet, or several objectives: see :meth:`pareto`.
         """
-        self._refresh()
-        sign = 1.0 if self.direction == "minimize" else -1.0
-        ranked = [
-            (-(t.fidelity or 0.0), sign * t.values[0], t.id)
-            for t in self._trials
-            if t.status == Status.DONE and t.values is not None
-        ]
-        if not ranked:
-            raise TrialError("best: no trial has a value yet; tell one first.")
-        return self._trials[min(ranked)[2]]
+        return self._objectives.best(self.trials)
+
+    def pareto(self) -> list[Trial]:
+        """The finished trials that none is better than, by id; with one objective, the best.
+
+        A trial is better than another if it is no worse in any objective and better in one. Where
+        the space has a fidelity, those at the largest budget told are compared.
+
+        Example:
+            >>> import bojax
+            >>> both = {"loss": "minimize", "speed": "maximize"}
+            >>> optimizer = bojax.Optimizer(
+            ...     {"x": bojax.Float(0, 1)}, direction=both, strategy="random")
+            >>> for x, loss, speed in ((0.1, 0.5, 1.0), (0.2, 0.3, 0.7), (0.3, 0.4, 0.6)):
+            ...     optimizer.tell({"x": x}, {"loss": loss, "speed": speed})
+            >>> [trial.values for trial in optimizer.pareto()]
+            [(0.5, 1.0), (0.3, 0.7)]
+        """
+        return self._objectives.pareto(self.trials)
 
     def explain(self, trial: Any) -> Explanation:
         """Why a trial was suggested: what the model of the trials before it says of it.
@@ -295,7 +305,7 @@ class Optimizer:
         session = self._session
         history = session.lines_in_order()
         told = self._model("explain")(session.state, history, session.bits, known.row, known.id)
-        sign = 1.0 if self.direction == "minimize" else -1.0
+        sign = float(self._objectives.signs[0])
         columns = [self.space.names.index(name) for name in known.config]
         drivers = {self.space.names[k]: float(told.drivers[k]) for k in columns}
         return Explanation(
@@ -516,7 +526,8 @@ class Optimizer:
         return self.space.names.index(self.space.fidelity), self.space.fidelity
 
     def _check(self, which, value, variance, cost, fidelity, metrics, status) -> _Checked:
-        value = _number("value", value)
+        values = self._objectives.values(value)
+        finite = all(map(math.isfinite, values))
         if isinstance(status, str):
             try:
                 status = Status[status.upper()]
@@ -524,14 +535,10 @@ class Optimizer:
                 raise TrialError(_WRONG_STATUS.format(status)) from None
         if status not in (None, Status.DONE, Status.FAILED, Status.STALE):
             raise TrialError(_WRONG_STATUS.format(status))
-        if status == Status.DONE and not math.isfinite(value):
-            status = None
-        if status is None:
-            status = Status.DONE if math.isfinite(value) else Status.FAILED
-        variance = 0.0 if variance is None else _number("variance", variance)
-        if not (math.isfinite(variance) and variance >= 0):
-            raise TrialError(f"variance: must be finite and not negative, got {variance}.")
-        cost = None if cost is None else _number("cost", cost)
+        if status in (None, Status.DONE):
+            status = Status.DONE if finite else Status.FAILED
+        variance = self._objectives.variance(variance)
+        cost = None if cost is None else number("cost", cost)
         if isinstance(which, Mapping):
             trial, row = None, self.space.encode(which)
         else:
@@ -548,7 +555,7 @@ class Optimizer:
                 raise TrialError(
                     f"trial {trial}: was told already{at}; tell the config dict to add a replicate."
                 )
-        return _Checked(trial, row, value, variance, cost, status, dict(metrics or {}), which)
+        return _Checked(trial, row, values, variance, cost, status, dict(metrics or {}), which)
 
     def _known(self, which: Any) -> int:
         number = which.id if isinstance(which, Trial) else which
@@ -580,18 +587,18 @@ class Optimizer:
         else:
             trial = self._trials[report.trial]
         ok = report.status == Status.DONE
-        inner = report.value if self.direction == "minimize" else -report.value
+        told = report.values if ok else (math.nan,) * len(report.values)
         self._session.write(
             trial.id,
             report.row,
             status=report.status,
-            values=inner if ok else np.nan,
+            values=self._objectives.inner(told),
             variance=report.variance,
             cost=report.cost,
         )
         point = (
             budget if budget is not None else math.nan,
-            {"value": report.value, **report.metrics},
+            {**self._objectives.named(told), **report.metrics},
         )
         curve = trial.curve
         if budget is not None or report.metrics:
@@ -599,8 +606,8 @@ class Optimizer:
         trial = replace(
             trial,
             status=report.status,
-            values=(report.value,) if ok else trial.values,
-            variance=(report.variance,),
+            values=told if ok else trial.values,
+            variance=report.variance,
             cost=report.cost,
             fidelity=budget,
             curve=curve,
@@ -617,12 +624,12 @@ class Optimizer:
         told = np.flatnonzero((history.trial == trial.id) & (history.status != Status.PENDING))
         told = told[np.argsort(history.rows[told, self._fidelity()[0]])]
         done = told[history.status[told] == Status.DONE]
-        last, sign = told[-1], 1.0 if self.direction == "minimize" else -1.0
+        last = told[-1]
         return replace(
             trial,
             status=Status(int(history.status[last])),
-            values=(sign * float(history.values[done[-1], 0]),) if len(done) else None,
-            variance=(float(history.variance[(done if len(done) else told)[-1], 0]),),
+            values=self._objectives.outer(history.values[done[-1]]) if len(done) else None,
+            variance=tuple(history.variance[(done if len(done) else told)[-1]].tolist()),
             fidelity=float(self.space.fidelity_value(history.rows[last])[0]),
             curve=tuple(sorted(trial.curve, key=lambda point: point[0])),
         )
@@ -643,8 +650,8 @@ class _Checked(NamedTuple):
 
     trial: int | None
     row: np.ndarray
-    value: float
-    variance: float
+    values: tuple[float, ...]
+    variance: tuple[float, ...]
     cost: float | None
     status: Status
     metrics: dict[str, float]
@@ -652,26 +659,26 @@ class _Checked(NamedTuple):
 
 
 def minimize(
-    function: Callable[[dict[str, Any]], float],
+    function: Callable[[dict[str, Any]], Any],
     space: Space | Mapping[str, Any],
     *,
     evaluations: int,
     batch: int = 1,
-    direction: str = "minimize",
+    direction: str | Mapping[str, str] = "minimize",
     **settings: Any,
 ) -> Optimizer:
     """Ask, evaluate, tell, until the evaluations are spent.
 
     Args:
-        function: configuration -> value. An exception it raises passes through; what was
-            told before is in the exception's `optimizer` attribute.
+        function: configuration -> value, or values as `tell` takes them. An exception it raises
+            passes through; what was told before is in the exception's `optimizer` attribute.
         space, settings: as for :class:`Optimizer`.
         evaluations: how many in all; fewer if a finite space is used up.
         batch: configurations asked for at a time.
         direction: as for :class:`Optimizer`.
 
     Returns:
-        The :class:`Optimizer`; `.best()` and `.trials` have the result.
+        The :class:`Optimizer`; `.best()`, or `.pareto()`, and `.trials` have the result.
 
     Raises:
         ValueError: evaluations or batch below 1.
@@ -703,7 +710,7 @@ def minimize(
 
 
 def maximize(
-    function: Callable[[dict[str, Any]], float],
+    function: Callable[[dict[str, Any]], Any],
     space: Space | Mapping[str, Any],
     *,
     evaluations: int,
@@ -732,28 +739,3 @@ def _is_store(path: str | os.PathLike[str]) -> bool:
             return file.read(16) == b"SQLite format 3\x00"
     except OSError:
         return False
-
-
-def _number(name: str, value: Any) -> float:
-    if value is None:
-        return math.nan
-    try:
-        array = np.asarray(value, float)
-    except (TypeError, ValueError) as error:
-        raise TrialError(f"{name}: expected a number, got {value!r}.") from error
-    if array.size != 1:
-        raise TrialError(
-            f"{name}: expected one number a trial, got shape {array.shape}; "
-            "give a list of trials with as many values."
-        )
-    return float(array.reshape(()))
-
-
-def _as_column(name: str, given: Any, n: int) -> Sequence[Any]:
-    if given is None:
-        return [None] * n
-    if np.ndim(given) == 0:
-        raise TrialError(f"tell: {n} trials need {n} {name}, got the single {given!r}.")
-    if len(given) != n:
-        raise TrialError(f"tell: {n} trials need {n} {name}, got {len(given)}.")
-    return list(given)

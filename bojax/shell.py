@@ -13,18 +13,21 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any, TextIO
 
 from bojax import study
 from bojax.errors import BojaxError, ConfigError, TrialError
 from bojax.history import Run, Status, Trial
+from bojax.objectives import Objectives
 from bojax.optimizer import Optimizer
 from bojax.space import Space
 from bojax.store import open_store
+from bojax.words import TOLD, direction_of, parse, reports_of, value_of
 
+__all__ = ["direction_of", "parse", "reports_of", "value_of"]  # as the command line needs them
 ASK = ("n", "fidelity", "context", "fixed")
 TELL = ("trial", "config", "value", "variance", "cost", "fidelity", "metrics", "status")
-TOLD = ("failed", "stale")  # statuses that need no value
 
 
 def open_optimizer(store: str, space: Path | None = None, **given: Any) -> Optimizer:
@@ -50,7 +53,8 @@ def open_optimizer(store: str, space: Path | None = None, **given: Any) -> Optim
     kept = {name: getattr(optimizer, name) for name in ("seed", "direction")}
     kept["strategy"] = study.name_of(optimizer.strategy)
     for name, value in given.items():  # a default that was asked for is asked for, here
-        if value != kept[name]:
+        named = isinstance(value, Mapping) and isinstance(kept[name], Mapping)
+        if value != kept[name] or (named and list(value) != list(kept[name])):
             raise ConfigError(study.other(store, name, kept[name], value))
     return optimizer
 
@@ -116,56 +120,6 @@ def tell(optimizer: Optimizer, requests: Sequence[Mapping[str, Any]]) -> None:
     optimizer.together(lambda: [optimizer.tell(which, **told) for which, told in reports])
 
 
-def reports_of(
-    words: Sequence[str], config: str | None = None, status: str | None = None
-) -> list[dict[str, Any]]:
-    """Requests to tell from the words of a command line.
-
-    Args:
-        words: TRIAL VALUE TRIAL VALUE ...; only trials if there is a status, only a value if
-            there is a configuration.
-        config: its JSON.
-        status: "failed" or "stale".
-
-    Raises:
-        TrialError: words that are no numbers, or not in pairs.
-
-    Example:
-        >>> from bojax import shell
-        >>> shell.reports_of(["3", "0.5"])
-        [{'trial': 3, 'value': 0.5}]
-    """
-    if status is not None and status not in TOLD:
-        raise TrialError(f"--status {status}: expected {' or '.join(TOLD)}.")
-    if config is not None:
-        if len(words) != (0 if status else 1):
-            raise TrialError(f"--config: needs one VALUE, or --status alone, got {len(words)}.")
-        values = {"value": _number(words[0], "value")} if words else {}
-        return [{"config": parse(config, "--config"), **values}]
-    if status is not None:
-        return [{"trial": _id(word)} for word in words]
-    if len(words) % 2:
-        raise TrialError(f"trial {words[-1]}: has no value; give TRIAL VALUE, or --status failed.")
-    pairs = zip(words[::2], words[1::2], strict=True)
-    return [{"trial": _id(trial), "value": _number(v, f"trial {trial}")} for trial, v in pairs]
-
-
-def _id(word: str) -> int:
-    try:
-        return int(word)
-    except ValueError as error:
-        raise TrialError(f"{word}: expected a trial's number, as `bojax ask` printed.") from error
-
-
-def _number(word: str, name: str) -> float:
-    try:
-        return float(word)
-    except ValueError as error:
-        raise TrialError(
-            f"{name}: its value must be a number, got {word!r}; a failure is --status failed."
-        ) from error
-
-
 def _report(request: Any) -> tuple[Any, dict[str, Any]]:
     if not isinstance(request, Mapping):
         raise TrialError(f'tell: expected {{"trial": 3, "value": 0.5}}, got {request!r}.')
@@ -180,19 +134,30 @@ def _report(request: Any) -> tuple[Any, dict[str, Any]]:
     if "value" not in told and told.get("status") not in TOLD:
         raise TrialError(f"{name}: has no value; give one, or a status: failed or stale.")
     for column in ("value", "variance", "cost", "fidelity"):
-        number = told.get(column, 0.0)
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise TrialError(f"{name}: its {column} must be a number, got {number!r}.")
+        given = told.get(column, 0.0)
+        parts = [given]
+        if column in ("value", "variance"):  # of several objectives one each
+            parts = list(given.values()) if isinstance(given, Mapping) else parts
+            parts = given if isinstance(given, list) else parts
+        for number in parts:
+            if isinstance(number, bool) or not isinstance(number, (int, float, NoneType)):
+                raise TrialError(f"{name}: its {column} must be a number, got {number!r}.")
     return which[0], told
 
 
 def best(optimizer: Optimizer) -> dict[str, Any]:
     """The best trial, as `report` has it."""
-    return _row(optimizer.best())
+    return _row(optimizer.best(), Objectives.of(optimizer.direction))
+
+
+def pareto(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The trials that none is better than, as `report` has them."""
+    objectives = Objectives.of(optimizer.direction)
+    return [_row(trial, objectives) for trial in optimizer.pareto()]
 
 
 def report(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Counts by status, the best trial, and all trials.
+    """Counts by status, the best trial (of several objectives the front), and all trials.
 
     Example:
         >>> from bojax import shell
@@ -201,18 +166,24 @@ def report(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
         >>> shell.report(Run("a", {}, {"loss": "minimize"}, 0), [trial])["counts"]
         {'done': 1}
     """
-    (name, direction), *_ = run.objectives.items()
-    sign = 1.0 if direction == "minimize" else -1.0
+    objectives = Objectives.of(run.objectives)
+    counts = dict(Counter(t.status.name.lower() for t in trials))
+    rows = [_row(trial, objectives) for trial in trials]
+    if objectives.several:
+        front = [_row(trial, objectives) for trial in objectives.pareto(trials)]
+        told = {"run": run.id, "objectives": objectives.direction, "counts": counts}
+        return told | {"pareto": front, "trials": rows}
     done = [t for t in trials if t.value is not None and math.isfinite(t.value)]
     done = [t for t in done if t.status != Status.FAILED]
+    (sign,) = objectives.signs
     ranked = sorted(done, key=lambda t: (-(t.fidelity or 0.0), sign * (t.value or 0.0), t.id))
     return {
         "run": run.id,
-        "objective": name,
-        "direction": direction,
-        "counts": dict(Counter(t.status.name.lower() for t in trials)),
-        "best": _row(ranked[0]) if ranked else None,
-        "trials": [_row(trial) for trial in trials],
+        "objective": objectives.names[0],
+        "direction": objectives.directions[0],
+        "counts": counts,
+        "best": _row(ranked[0], objectives) if ranked else None,
+        "trials": rows,
     }
 
 
@@ -238,7 +209,7 @@ def answer(optimizer: Optimizer, request: Any) -> dict[str, Any]:
     Args:
         optimizer: of the study.
         request: {"op": "ask", "n": 2}, {"op": "tell", "trial": 3, "value": 0.5} (or "reports":
-            a list of such), {"op": "best"} or {"op": "report"}.
+            a list of such), {"op": "best"}, {"op": "pareto"} or {"op": "report"}.
 
     Raises:
         BojaxError: what the caller says back.
@@ -265,12 +236,18 @@ def answer(optimizer: Optimizer, request: Any) -> dict[str, Any]:
         case "best":
             _only(told, (), "best")
             return {"best": best(optimizer)}
+        case "pareto":
+            _only(told, (), "pareto")
+            return {"pareto": pareto(optimizer)}
         case "report":
             _only(told, (), "report")
-            objectives = {"value": optimizer.direction}
-            return report(Run(study.RUN, {}, objectives, optimizer.seed), optimizer.trials)
+            wanted = Objectives.of(optimizer.direction)
+            run = Run(study.RUN, {}, wanted.named(wanted.directions), optimizer.seed)
+            return report(run, optimizer.trials)
         case other:
-            raise ConfigError(f"op {other!r}: unknown; expected ask, tell, best, report or quit.")
+            raise ConfigError(
+                f"op {other!r}: unknown; expected ask, tell, best, pareto, report or quit."
+            )
 
 
 def serve(optimizer: Optimizer, lines: Iterable[str], out: TextIO) -> None:
@@ -291,7 +268,7 @@ def serve(optimizer: Optimizer, lines: Iterable[str], out: TextIO) -> None:
         try:
             request = parse(line, "request")
             if isinstance(request, Mapping) and request.get("op") == "quit":
-                found = {"bye": True}
+                found: dict[str, Any] = {"bye": True}
             else:
                 found = answer(optimizer, request)
         except (BojaxError, ValueError, TypeError, KeyError) as error:
@@ -299,18 +276,6 @@ def serve(optimizer: Optimizer, lines: Iterable[str], out: TextIO) -> None:
         print(line_of(found), file=out, flush=True)
         if "bye" in found:
             return
-
-
-def parse(text: str, name: str) -> Any:
-    """JSON, or an error that says which text is none.
-
-    Raises:
-        ConfigError: it is no JSON.
-    """
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{name}: is no JSON ({error}): {text.strip()[:80]}") from error
 
 
 def _only(request: Mapping[str, Any], known: Sequence[str], op: str) -> None:
@@ -327,12 +292,17 @@ def _asked(trial: Trial) -> dict[str, Any]:
     return told if trial.fidelity is None else told | {"fidelity": trial.fidelity}
 
 
-def _row(trial: Trial) -> dict[str, Any]:
-    row = {"trial": trial.id, "status": trial.status.name.lower(), "value": _finite(trial.value)}
+def _row(trial: Trial, objectives: Objectives) -> dict[str, Any]:
+    row: dict[str, Any] = {"trial": trial.id, "status": trial.status.name.lower()}
+    values, variance = trial.values, trial.variance or ()
+    if objectives.several:
+        row["values"] = None if values is None else _finite(objectives.named(values))
+    else:
+        row["value"] = _finite(trial.value)
     row["config"] = _finite(trial.config)
-    variance = trial.variance or ()
     if any(variance):
-        row["variance"] = _finite(variance[0])
+        several = objectives.several
+        row["variance"] = _finite(objectives.named(variance) if several else variance[0])
     more = {"cost": trial.cost, "fidelity": trial.fidelity}
     return row | {name: _finite(value) for name, value in more.items() if value is not None}
 
@@ -361,21 +331,33 @@ def text_of_trial(asked: Mapping[str, Any]) -> str:
 
 
 def text_of_report(told: Mapping[str, Any], write: Callable[[str], None]) -> None:
-    """A report as text: the counts, the best trial, a table of all."""
-    counts = ", ".join(f"{n} {status}" for status, n in told["counts"].items())
-    write(f"{told['run']}: {told['direction']} {told['objective']}; trials: {counts or 'none'}")
-    if told["best"] is not None:
-        first = told["best"]
-        write(f"best: trial {first['trial']}, {first['value']:.6g}: {_told(first['config'])}")
+    """A report as text: the counts, the best trial or the front, a table of all."""
+    counts = ", ".join(f"{n} {status}" for status, n in told["counts"].items()) or "none"
+    several = told.get("objectives")
+    wanted = several or {told["objective"]: told["direction"]}
+    ways = ", ".join(f"{way} {name}" for name, way in wanted.items())
+    write(f"{told['run']}: {ways}; trials: {counts}")
+    names = list(several) if several else ["value"]
+
+    def values(row: Mapping[str, Any]) -> list[str]:
+        found = row["values"] if several else {"value": row["value"]}
+        found = dict.fromkeys(names) if found is None else found
+        return ["" if found[name] is None else f"{found[name]:.6g}" for name in names]
+
+    for first in told["pareto"] if several else [told["best"]]:
+        if first is not None:
+            which = "front" if several else "best"
+            told_values = ", ".join(values(first))
+            write(f"{which}: trial {first['trial']}, {told_values}: {_told(first['config'])}")
     if not told["trials"]:
         return
-    cells = [("trial", "status", "value", "configuration")]
+    cells = [["trial", "status", *names, "configuration"]]
     for row in told["trials"]:
-        value = "" if row["value"] is None else f"{row['value']:.6g}"
-        cells.append((str(row["trial"]), row["status"], value, _told(row["config"])))
-    wide = [max(len(line[i]) for line in cells) for i in range(3)]
-    for number, status, value, config in cells:
-        write(f"{number:>{wide[0]}}  {status:<{wide[1]}}  {value:>{wide[2]}}  {config}")
+        cells.append([str(row["trial"]), row["status"], *values(row), _told(row["config"])])
+    wide = [max(len(line[i]) for line in cells) for i in range(len(cells[0]) - 1)]
+    for number, status, *scores, config in cells:
+        padded = "".join(f"{s:>{w}}  " for s, w in zip(scores, wide[2:], strict=True))
+        write(f"{number:>{wide[0]}}  {status:<{wide[1]}}  {padded}{config}")
 
 
 def _told(config: Mapping[str, Any]) -> str:

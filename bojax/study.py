@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bojax.errors import ConfigError, StoreError
 from bojax.history import History, Run, Trial, from_json, to_json
+from bojax.objectives import Objectives
 from bojax.space import Space
 from bojax.store import Store, Transaction, open_store
 from bojax.store.engine import locate
@@ -37,7 +38,7 @@ class Settings(NamedTuple):
     space: Space
     strategy: Any
     seed: int
-    direction: str
+    direction: str | Mapping[str, str]
     repeats: str
     evaluations: int | None = None
 
@@ -95,12 +96,16 @@ def agreed(
         space = Space.from_json(run.space, functions)
     else:
         _same_space(where, run, space)
-    kept: dict[str, Any] = {"seed": run.seed, "direction": run.objectives["value"]}
+    kept: dict[str, Any] = {"seed": run.seed}
     kept["repeats"] = run.settings["repeats"]
     kept["evaluations"] = run.settings.get("evaluations")
     for name, value in kept.items():
         if given[name] not in (value, DEFAULTS[name]):
             raise ConfigError(other(where, name, value, given[name]))
+    ours, theirs = Objectives.of(run.objectives), Objectives.of(given["direction"])
+    if theirs not in (ours, Objectives.of(DEFAULTS["direction"])):  # their order counts, too
+        raise ConfigError(other(where, "direction", ours.direction, given["direction"]))
+    kept["direction"] = ours.direction
     strategy, known = given["strategy"], run.settings["strategy"]
     if isinstance(strategy, str) and strategy == DEFAULTS["strategy"]:
         strategy = from_description(known)
@@ -219,10 +224,11 @@ def opened(where: str | os.PathLike[str], settings: Settings) -> Study:
         ConfigError: another process has just begun one with other settings.
         StoreError: the file is not a store, or cannot be made.
     """
+    objectives = Objectives.of(settings.direction)
     run = Run(
         id=RUN,
         space=settings.space.to_json(),
-        objectives={"value": settings.direction},
+        objectives=objectives.named(objectives.directions),
         seed=settings.seed,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         settings={
@@ -242,7 +248,9 @@ def opened(where: str | os.PathLike[str], settings: Settings) -> Study:
         found = store.run(RUN)
         _same_space(where, found, settings.space)
         mine = from_json(Run, to_json(run))
-        for name in ("seed", "objectives", "settings"):
+        if Objectives.of(found.objectives) != objectives:  # their order counts, too
+            raise ConfigError(other(where, "objectives", found.objectives, mine.objectives))
+        for name in ("seed", "settings"):
             if getattr(mine, name) != getattr(found, name):
                 raise ConfigError(other(where, name, getattr(found, name), getattr(mine, name)))
     except BaseException:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bojax.errors import SchedulerError
+from bojax.stats import crowding_distances, pareto_ranks
 
 Value = float | tuple[float, ...]  # of one metric, of several
 
@@ -84,50 +85,3 @@ def best_first(values: Mapping[int, Value]) -> list[int]:
     ranks = pareto_ranks(points)
     order = np.lexsort((-crowding_distances(points, ranks), ranks))  # stable, too
     return [trials[i] for i in order]
-
-
-def pareto_ranks(points: np.ndarray) -> np.ndarray:
-    """The front of each point, 0 the best: not dominated once the fronts before are taken away.
-
-    Args:
-        points: `[n, M]`, minimised. Takes n^2 bytes a metric for a moment.
-
-    Returns:
-        `[n]` int.
-    """
-    no_worse = np.ones((len(points), len(points)), bool)
-    better = np.zeros_like(no_worse)
-    for column in points.T:
-        no_worse &= column[:, None] <= column
-        better |= column[:, None] < column
-    dominates = no_worse & better
-    above = dominates.sum(axis=0)  # points left that dominate each
-    ranks = np.full(len(points), -1)
-    for front in range(len(points)):
-        now = (above == 0) & (ranks < 0)
-        if not now.any():
-            break
-        ranks[now] = front
-        above -= dominates[now].sum(axis=0)
-    return ranks
-
-
-def crowding_distances(points: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Room around each point within its front: the sides of the box between its neighbours.
-
-    Args:
-        points, ranks: `[n, M]` and `[n]`; see :func:`pareto_ranks`.
-
-    Returns:
-        `[n]`; infinite at the ends of a front.
-    """
-    distances = np.zeros(len(points))
-    for front in range(ranks.max(initial=-1) + 1):
-        (members,) = np.nonzero(ranks == front)
-        for column in points[members].T:
-            order = np.argsort(column, kind="stable")
-            along, who = column[order], members[order]
-            distances[who[[0, -1]]] = math.inf
-            if along[-1] > along[0]:
-                distances[who[1:-1]] += (along[2:] - along[:-2]) / (along[-1] - along[0])
-    return distances

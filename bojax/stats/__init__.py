@@ -1,4 +1,4 @@
-"""Statistics of comparisons: intervals, regret, and how good a prediction is. NumPy only."""
+"""Statistics of comparisons: intervals, regret, fronts, how good a prediction is. NumPy only."""
 
 from bojax.stats.hierarchical import bootstrap_over_problems, win_rate
 from bojax.stats.intervals import (
@@ -8,6 +8,7 @@ from bojax.stats.intervals import (
     paired_bootstrap,
     t_quantile,
 )
+from bojax.stats.pareto import crowding_distances, hypervolume, pareto_ranks
 from bojax.stats.predictive import (
     calibration_error,
     coverage,
@@ -35,10 +36,12 @@ __all__ = [
     "bootstrap_over_problems",
     "calibration_error",
     "coverage",
+    "crowding_distances",
     "crps",
     "friedman_p_value",
     "geometric_ratio",
     "hit_fraction",
+    "hypervolume",
     "log_predictive_density",
     "log_regret",
     "log_regret_area",
@@ -46,6 +49,7 @@ __all__ = [
     "normalised_regret",
     "normalised_rmse",
     "paired_bootstrap",
+    "pareto_ranks",
     "ranks",
     "rmse",
     "signed_rank_p_value",

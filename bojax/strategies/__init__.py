@@ -21,6 +21,7 @@ from bojax.strategies._gp import GPStrategy, gp
 from bojax.strategies._grid import Grid, grid
 from bojax.strategies._kde import KernelDensity
 from bojax.strategies._model_based import ModelBased, model_based
+from bojax.strategies._nsga2 import NSGA2, nsga2
 from bojax.strategies._random import Random, random
 from bojax.strategies._sobol import Sobol, sobol
 from bojax.strategies._stopping import Stopping
@@ -37,6 +38,7 @@ NAMES: dict[str, Callable[..., Any]] = {
     "gp": gp,
     "grid": grid,
     "kde": KernelDensity,  # the model of `bojax.coordinate.bohb`, by itself
+    "nsga2": nsga2,
     "random": random,
     "sobol": sobol,
     "tpe": tpe,
@@ -49,6 +51,7 @@ __all__ = [
     "CMAES",
     "DE",
     "NAMES",
+    "NSGA2",
     "TPE",
     "CoarseToFine",
     "Evolution",
@@ -76,6 +79,7 @@ __all__ = [
     "grid",
     "model_based",
     "names",
+    "nsga2",
     "random",
     "sobol",
     "to_description",

@@ -18,7 +18,7 @@ from bojax.optimize.walk import made_feasible, to_unit
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
-from bojax.strategies.protocol import ALTERNATIVES, Sizes
+from bojax.strategies.protocol import ALTERNATIVES
 
 # Points tried after a strategy's own draws: the first 16 ever farther from the last one, the others
 # anywhere, so that the last free cells of a finite space are mostly found.
@@ -45,19 +45,6 @@ class _Trip(NamedTuple):
     attempt: Any
     bad: Any
     chosen: Any
-
-
-def refuse_several(name: str, sizes: Sizes) -> None:
-    """One objective, no black-box constraints.
-
-    Raises:
-        ValueError: there are others.
-    """
-    if sizes.objectives != 1 or sizes.constraints:
-        raise ValueError(
-            f"{name}: one objective and no black-box constraints are supported, got "
-            f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
-        )
 
 
 def once(needed, change: Callable, value, *inputs):

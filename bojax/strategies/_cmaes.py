@@ -33,7 +33,6 @@ from bojax.strategies._choosing import (
     free_columns,
     once,
     points_of,
-    refuse_several,
     standing,
     values_of,
 )
@@ -109,7 +108,7 @@ class CMAES:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        refuse_several("cmaes", sizes)
+        protocol.refuse_several("cmaes", sizes)
         on_host = isinstance(table.used, np.ndarray)
         own = isinstance(self.sigma0, jax.Array) or any(
             isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(self.mean)

@@ -31,7 +31,6 @@ from bojax.strategies._choosing import (
     free_columns,
     once,
     points_of,
-    refuse_several,
     standing,
     values_of,
 )
@@ -109,7 +108,7 @@ class DE:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        refuse_several("de", sizes)
+        protocol.refuse_several("de", sizes)
         if self.popsize is not None:
             return State(table, np.int32(self.popsize), np.int32(0))
         xp = np if isinstance(table.used, np.ndarray) else jnp

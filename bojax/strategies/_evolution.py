@@ -28,7 +28,6 @@ from bojax.strategies._choosing import (
     choose,
     final,
     free_columns,
-    refuse_several,
     standing,
     values_of,
 )
@@ -56,7 +55,7 @@ class Evolution:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        refuse_several("evolution", sizes)
+        protocol.refuse_several("evolution", sizes)
         return State(table, np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):

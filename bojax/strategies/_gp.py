@@ -96,11 +96,7 @@ class GPStrategy:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        if sizes.objectives != 1 or sizes.constraints:
-            raise ValueError(
-                "gp: one objective and no black-box constraints are supported so far, got "
-                f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
-            )
+        protocol.refuse_several("gp", sizes)
         theta = np.zeros(self.surrogate.hyperparameters(table.columns), jnp.result_type(float))
         initial = protocol.initial_of(self.initial, table, sizes)
         return State(table, initial, np.int32(0), theta, np.int32(0))

@@ -71,11 +71,7 @@ class KernelDensity:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        if sizes.objectives != 1 or sizes.constraints:
-            raise ValueError(
-                "bohb: one objective and no black-box constraints are supported, got "
-                f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
-            )
+        protocol.refuse_several("bohb", sizes)
         return State(table, np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):

@@ -73,11 +73,7 @@ class ModelBased:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        if sizes.objectives != 1 or sizes.constraints:
-            raise ValueError(
-                "model_based: one objective and no black-box constraints are supported, got "
-                f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
-            )
+        protocol.refuse_several("model_based", sizes)
         return State(table, protocol.initial_of(self.initial, table, sizes), np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):

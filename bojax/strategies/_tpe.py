@@ -67,11 +67,7 @@ class TPE:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        if sizes.objectives != 1 or sizes.constraints:
-            raise ValueError(
-                "tpe: one objective and no black-box constraints are supported, got "
-                f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
-            )
+        protocol.refuse_several("tpe", sizes)
         return State(table, np.int32(0))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):

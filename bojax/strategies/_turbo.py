@@ -173,11 +173,7 @@ class Turbo:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        if sizes.objectives != 1 or sizes.constraints:
-            raise ValueError(
-                "turbo: one objective and no black-box constraints are supported, got "
-                f"{sizes.objectives} and {sizes.constraints}; weigh them into one value."
-            )
+        protocol.refuse_several("turbo", sizes)
         initial = protocol.initial_of(self.initial, table, sizes)
         return State(table, initial, np.int32(0), np.int32(0))
 

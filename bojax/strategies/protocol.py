@@ -27,6 +27,7 @@ from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 
 Q_CLASSES = (1, 2, 4, 8, 16, 32, 64)  # batch sizes a program is compiled for
+SEVERAL = ("nsga2", "random", "sobol", "grid")  # strategies that take several objectives
 ALTERNATIVES = 16  # draws a design point has before a finite space counts as crowded
 
 # Points before a model is used. Ax's centre + 4 Sobol led eight recipes at 50 evaluations on seven
@@ -97,10 +98,24 @@ class Strategy(Protocol):
 
 
 def told_lines(history: History, xp):
-    """`[N]` bool: lines with a usable value."""
+    """`[N]` bool: lines with a usable value of every objective."""
     status = history.status
     final = (status == Status.DONE) | (status == Status.STOPPED) | (status == Status.PAUSED)
-    return final & xp.isfinite(history.values[:, 0])
+    return final & xp.all(xp.isfinite(history.values), axis=1)
+
+
+def refuse_several(name: str, sizes: Sizes) -> None:
+    """One objective, no black-box constraints.
+
+    Raises:
+        ValueError: there are others.
+    """
+    if sizes.objectives != 1 or sizes.constraints:
+        raise ValueError(
+            f"{name}: one objective and no black-box constraints are supported, got "
+            f"{sizes.objectives} and {sizes.constraints}; take one of {', '.join(SEVERAL)}, or "
+            "weigh them into one value."
+        )
 
 
 SAME_BUDGET = 1e-6  # of the range of the fidelity

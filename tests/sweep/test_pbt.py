@@ -158,6 +158,37 @@ def test_a_refit_and_an_ensemble_follow_the_schedules(found):
     assert len(found.ensemble(5).executor.kept) == 5
 
 
+BANDITS = {"scheduler": {"name": "pb2", "interval": 1, "quantile": 0.5}, "max_budget": 6}
+
+
+def test_bandits_choose_what_copies_train_with_and_resume(small, table, tmp_path):
+    def run(run=8, seed=0, **settings):
+        scheduler = BANDITS["scheduler"] | settings
+        return small(**(BANDITS | {"scheduler": scheduler}), seed=seed).run(run)
+
+    whole = run()
+    copies = [t for t in whole.trials if t.parent is not None]
+    assert len(copies) == 5 * 4 and all(t.source == "clone" for t in copies)
+    for trial in whole.trials:
+        SPACE.encode(trial.config)
+    assert table(run()) == table(whole) != table(run(seed=1))
+    by_chance = small(**(BANDITS | {"scheduler": {"name": "pbt", "quantile": 0.5}})).run(8)
+    assert table(whole)[:8] != table(by_chance)[:8]  # trials go on and are stopped elsewhere
+    configs = [t.config for t in whole.trials]
+    assert configs[:8] == [t.config for t in by_chance.trials][:8] != configs[8:16]
+    assert [t.config for t in run(window=3).trials] != configs
+    rates = run(perturb=["lr"]).trials
+    assert all(t.config["dropout"] == rates[t.parent].config["dropout"] for t in rates[8:])
+    assert whole.schedule().stop == 6 and whole.refit().predict(np.zeros((1, 4))).shape == (1, 3)
+    for rung in (1, 3):
+        store = tmp_path / f"{rung}.db"
+        with pytest.raises(Stop):
+            small(**BANDITS, store=store, callbacks=[stop_at(rung)]).run(8)
+        resumed = bojax.Sweep.resume(store, TASK, data=make_data())
+        assert table(resumed) == table(whole)
+        assert resumed.schedule() == whole.schedule()
+
+
 def test_schedules_that_make_no_sense_are_named():
     lr = {"lr": 0.1, "dropout": 0.1}
     for stages, words in (
@@ -180,5 +211,5 @@ def test_schedules_that_make_no_sense_are_named():
     with pytest.raises(bojax.ConfigError, match="written with schema 9"):
         Schedule.from_json(schedule.to_json().replace('"schema": 1', '"schema": 9'))
     far = Schedule([Stage(0, 2, {"lr": 7.0, "dropout": 0.1})])
-    with pytest.raises(bojax.ConfigError, match="lr: 7.0 is outside"):
+    with pytest.raises(bojax.ConfigError, match=r"lr: 7\.0 is outside"):
         far.replay(TASK, SPACE, make_data())

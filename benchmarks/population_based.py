@@ -4,15 +4,15 @@
     python benchmarks/population_based.py --seeds 4 --first 100
 
 A perceptron on scikit-learn's digits by SGD with momentum; rate, momentum, dropout and weight
-decay over wide ranges. Every contender trains MEMBERS members for EPOCHS epochs and chooses its
-winner by validation loss: `pbt` and `pb2` with the rate constant between two
-perturbations; `fixed` random search over the same ranges and, for the rate, every kind of schedule
-of `bojax.training.schedules` with its shapes; `constant` the same without schedules. `fixed x2`
-may train twice as many. Pixels are blurred by fresh noise in every step, so that the last steps must
-be small ones. A seed is a split of the data and a run, the same for all; the test part is looked at
-once. `last_alone` is the validation loss of the winner's last values trained with from the start:
-what a schedule is worth beyond where it ends. Ranges and noise were settled on seeds 100 to 107.
-Rows go to benchmarks/rows/population_based.csv.
+decay over wide ranges. Pixels get fresh noise in every step, so that the last steps must be small.
+Every contender trains MEMBERS members for EPOCHS epochs and chooses its winner by validation loss:
+`pbt` and `pb2` with a rate that is constant between two perturbations; `fixed` is random search
+over the same ranges and, for the rate, every kind of schedule of `bojax.training.schedules` with
+its shapes; `constant` the same without schedules; `fixed x2` may train twice as many. A seed is a
+split of the data and a run, the same for all; the test part is looked at once. `last_alone` is the
+validation loss of the winner's last values trained with from the start: what a schedule is worth
+beyond where it ends. Ranges and noise were settled on seeds 100 to 107. Rows go to
+benchmarks/rows/population_based.csv.
 """
 
 from __future__ import annotations
@@ -119,18 +119,24 @@ def main(arguments=None):
             )
         if settings.rows != "none":
             record.append(settings.rows, rows[begun:])
-    summary(rows, settings.contenders)
+    if settings.rows != "none":
+        rows = record.read(settings.rows)  # with those of earlier runs
+    summary(rows)
     return rows
 
 
-def summary(rows, names) -> None:
-    """Means, and by how much each is above the first contender, seed by seed."""
+def summary(rows) -> None:
+    """Means, and by how much each contender is above the first one, seed by seed."""
+    names = list(dict.fromkeys(r["contender"] for r in rows))
     for column in ("validation_loss", "last_alone", "test_loss", "test_accuracy"):
-        values = {name: [r[column] for r in rows if r["contender"] == name] for name in names}
+        table = {(r["contender"], int(r["seed"])): float(r[column]) for r in rows}
         for name in names:
-            line = f"{column:>16} {name:>9}: {np.mean(values[name]):.4f}"
-            if name != names[0] and len(values[name]) > 1:
-                line += f"; minus {names[0]}: {paired_bootstrap(values[name], values[names[0]])}"
+            seeds = [seed for one, seed in table if one == name and (names[0], seed) in table]
+            mine = [table[name, seed] for seed in seeds]
+            line = f"{column:>16} {name:>9}: {np.mean(mine):.4f} over {len(mine)} seeds"
+            if name != names[0] and len(mine) > 1:
+                first = [table[names[0], seed] for seed in seeds]
+                line += f"; minus {names[0]}: {paired_bootstrap(mine, first)}"
             print(line)
 
 

@@ -68,7 +68,7 @@ class Bandit:
     def __init__(
         self, space: Space, names: Sequence[str], trials: Sequence[Trial],
         value: Callable[[Mapping[str, float]], float], *, now: float, interval: float = 1,
-        window: int = 300,
+        window: int = 200,
     ) -> None:  # fmt: skip
         self.space, self.names = space, tuple(names)
         self._columns = [space.names.index(name) for name in self.names]

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from bojax.schedulers._pbt import QUANTILE, PopulationBasedTraining, population_settings
 from bojax.schedulers._settings import integer
 
-# The authors' code keeps the last 1,000 at most, and of those as many as explain the data best; the
-# covariance forgets by itself, and 300 are fitted in a fraction of a second.
-WINDOW = 300
+# The authors' code keeps between 200 and 1,000, as many as explain the data best; the covariance
+# forgets by itself, and 200 are fitted in a fraction of a second.
+WINDOW = 200
 
 
 def pb2(

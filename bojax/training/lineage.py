@@ -15,6 +15,7 @@ from typing import Any
 
 from bojax.errors import ConfigError, TrialError
 from bojax.history import Job, Trial
+from bojax.space import Space
 from bojax.training.model import Model
 
 SCHEMA = 1  # of the JSON
@@ -198,7 +199,7 @@ class Schedule:
 
         Args:
             task: a :class:`Task`.
-            space: of the configurations.
+            space: of the configurations, a :class:`bojax.Space` or its parameters.
             data: an :class:`ArrayData` or :class:`GrainData`; `data.whole()` trains on the
                 validation part, too.
             seed, seeds: as for a sweep.
@@ -211,6 +212,8 @@ class Schedule:
         from bojax.training.resized import executor_of
 
         assert self.horizon is not None
+        if not isinstance(space, Space):
+            space = Space(space)
         for stage in self.stages:
             space.encode(stage.config)  # raises, naming the parameter
         executor = executor_of(

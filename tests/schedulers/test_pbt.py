@@ -136,12 +136,12 @@ def test_bandits_are_the_same_population_by_another_name():
     )
     values = dict(enumerate([5, 3, 8, 1, 7, 2, 6, 4]))
     assert interval(by_model, values) == interval(by_chance, values)
-    assert by_model.explore == {"by": "pb2", "perturb": None, "interval": 2, "window": 300}
+    assert by_model.explore == {"by": "pb2", "perturb": None, "interval": 2, "window": 200}
     assert repr(by_model).startswith("pb2(max_budget=6")
     for one, other in ((by_chance, by_model), (by_model, by_chance)):
         with pytest.raises(bojax.SchedulerError, match="method was"):
             one.restore(other.state())
-    with pytest.raises(bojax.SchedulerError, match="window was 300"):
+    with pytest.raises(bojax.SchedulerError, match="window was 200"):
         pb2(max_budget=6, interval=2, window=9).restore(by_model.state())
     for settings, words in (
         ({"window": 0}, "window must be an integer of at least 1"),

@@ -11,6 +11,7 @@ from bojax.training import Schedule, Stage
 from tests.sweep.conftest import SPACE, TASK, make_data
 
 SETTINGS = {"scheduler": {"name": "pbt", "interval": 2, "quantile": 0.5}, "max_budget": 6}
+BANDITS = {"scheduler": {"name": "pb2", "interval": 1, "quantile": 0.5}, "max_budget": 6}
 SEED = 3  # of a run whose winner is a copy of a copy
 
 
@@ -64,15 +65,17 @@ def test_losers_copy_winners(small):
     assert {t.id for t in result.trials if t.status == Status.STOPPED and t.id < 8} >= worst
 
 
-def test_stopped_anywhere_and_resumed_it_is_the_same_run(small, table, tmp_path):
-    whole = small(**SETTINGS).run(8)
-    for rung in (1, 2):
+@pytest.mark.parametrize("settings", [SETTINGS, BANDITS], ids=["pbt", "pb2"])
+def test_stopped_anywhere_and_resumed_it_is_the_same_run(small, table, tmp_path, settings):
+    whole = small(**settings).run(8)
+    for rung in (1, 3 if settings is BANDITS else 2):
         store = tmp_path / f"{rung}.db"
         with pytest.raises(Stop):
-            small(**SETTINGS, store=store, callbacks=[stop_at(rung)]).run(8)
+            small(**settings, store=store, callbacks=[stop_at(rung)]).run(8)
         resumed = bojax.Sweep.resume(store, TASK, data=make_data())
         assert table(resumed) == table(whole)
         assert [t.parent for t in resumed.trials] == [t.parent for t in whole.trials]
+        assert resumed.schedule() == whole.schedule()
 
 
 def test_seed_factors_resampling_and_names_change_the_copies(small):
@@ -158,10 +161,7 @@ def test_a_refit_and_an_ensemble_follow_the_schedules(found):
     assert len(found.ensemble(5).executor.kept) == 5
 
 
-BANDITS = {"scheduler": {"name": "pb2", "interval": 1, "quantile": 0.5}, "max_budget": 6}
-
-
-def test_bandits_choose_what_copies_train_with_and_resume(small, table, tmp_path):
+def test_bandits_choose_what_copies_train_with(small, table):
     def run(run=8, seed=0, **settings):
         scheduler = BANDITS["scheduler"] | settings
         return small(**(BANDITS | {"scheduler": scheduler}), seed=seed).run(run)
@@ -180,13 +180,6 @@ def test_bandits_choose_what_copies_train_with_and_resume(small, table, tmp_path
     rates = run(perturb=["lr"]).trials
     assert all(t.config["dropout"] == rates[t.parent].config["dropout"] for t in rates[8:])
     assert whole.schedule().stop == 6 and whole.refit().predict(np.zeros((1, 4))).shape == (1, 3)
-    for rung in (1, 3):
-        store = tmp_path / f"{rung}.db"
-        with pytest.raises(Stop):
-            small(**BANDITS, store=store, callbacks=[stop_at(rung)]).run(8)
-        resumed = bojax.Sweep.resume(store, TASK, data=make_data())
-        assert table(resumed) == table(whole)
-        assert resumed.schedule() == whole.schedule()
 
 
 def test_schedules_that_make_no_sense_are_named():

@@ -140,12 +140,17 @@ def test_a_replay_trains_what_the_lineage_was(found):
     assert metrics["loss"] == pytest.approx(trial.curve[-1][1]["loss"], abs=1e-5)
     # What the defect was: the last values from the start on.
     last = replace(schedule, stages=(Stage(0, 6, trial.config, trial.id),))
-    for other in (
-        last.replay(TASK, SPACE, make_data(), seed=SEED),
-        schedule.replay(TASK, SPACE, make_data(), seed=0),
-        schedule.until(5).replay(TASK, SPACE, make_data(), seed=SEED),
-    ):
-        assert np.abs(other.predict(x) - model.predict(x)).max() > 1e-3
+    few = replace(schedule, unit="percent", horizon=100)
+    for other, seed in (
+        (last, SEED), (schedule, 0), (schedule.until(5), SEED),
+        (replace(schedule, unit="steps"), SEED), (few, SEED),
+    ):  # fmt: skip
+        again = other.replay(TASK, SPACE, make_data(), seed=seed)
+        assert np.abs(again.predict(x) - model.predict(x)).max() > 1e-3
+    more = replace(few, passes=9).replay(TASK, SPACE, make_data(), seed=SEED)
+    assert np.abs(again.predict(x) - more.predict(x)).max() > 1e-3
+    later = replace(schedule, horizon=9).replay(TASK, SPACE.parameters, make_data(), seed=SEED)
+    assert later.executor.max_budget == 9 and model.executor.max_budget == 6
     assert schedule.replay(TASK, SPACE, make_data(), seeds=2).params()["output"]["kernel"].ndim == 3
 
 

@@ -5,7 +5,8 @@
 I. Bogunovic, J. Scarlett and V. Cevher, "Time-varying Gaussian process bandit optimization",
 AISTATS 2016, section 3, with a squared exponential in x. Scale s, length l, fading e and noise are
 those of most likelihood. It is NumPy on purpose: some hundred lines that grow with every interval,
-four numbers to fit and a compiled program for each size would cost more than it saves.
+four numbers to fit and a compiled program for each size would cost more than it saves. Products are
+sums, and factors SciPy's on one thread: at such sizes threads that wait for one another cost more.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from bojax.configuration import single_threaded
 
 # log s, log l, e, log of the noise, of standardised values in the unit cube: where the search is.
 LOW = np.array([math.log(0.05), math.log(0.05), 0.0, math.log(1e-3)])
@@ -56,7 +59,11 @@ class Fading:
         cls, theta: np.ndarray, rows: np.ndarray, times: np.ndarray, values: np.ndarray
     ) -> Fading:
         """With the factor computed."""
-        return cls(theta, rows, times, values, np.linalg.cholesky(noisy(theta, rows, times)))
+        from scipy.linalg import cholesky
+
+        with single_threaded(len(rows)):
+            lower = cholesky(noisy(theta, rows, times), lower=True)
+        return cls(theta, rows, times, values, lower)
 
     def awaiting(self, rows: np.ndarray, time: float) -> Fading:
         """The same, and `[Q, D]` rows that are about to be tried."""
@@ -74,11 +81,13 @@ class Fading:
 
         n, at = len(self.values), np.full(len(rows), time)
         cross = covariance(self.theta, self.rows, self.times, rows, at)
-        weights = solve_triangular(self.lower, cross, lower=True)
-        # The first lines of the factor, and of the weights, are those of the first lines.
-        whitened = solve_triangular(self.lower[:n, :n], self.values, lower=True)
+        with single_threaded(len(self.rows)):
+            weights = solve_triangular(self.lower, cross, lower=True)
+            # The first lines of the factor, and of the weights, are those of the first lines.
+            whitened = solve_triangular(self.lower[:n, :n], self.values, lower=True)
         left = math.exp(self.theta[0]) - (weights**2).sum(0)
-        return weights[:n].T @ whitened, np.sqrt(np.maximum(left, SMALLEST))
+        mean = (weights[:n] * whitened[:, None]).sum(0)
+        return mean, np.sqrt(np.maximum(left, SMALLEST))
 
 
 def covariance(
@@ -113,8 +122,8 @@ def loss_and_slope(
     lower, _ = dpotrf(plain + (noise + JITTER) * np.eye(n), lower=1, clean=1)
     inverse = np.tril(dpotri(lower, lower=1)[0])
     inverse += np.tril(inverse, -1).T
-    weights = inverse @ values
-    loss = 0.5 * values @ weights + np.log(np.diag(lower)).sum()
+    weights = (inverse * values).sum(1)
+    loss = 0.5 * (values * weights).sum() + np.log(np.diag(lower)).sum()
     pull = 0.5 * (inverse - np.outer(weights, weights))
     product = pull * plain
     slope = np.array(
@@ -134,12 +143,13 @@ def fit(rows: np.ndarray, times: np.ndarray, values: np.ndarray) -> Fading:
 
     squared = ((rows[:, None, :] - rows[None, :, :]) ** 2).sum(-1)
     apart = np.abs(times[:, None] - times[None, :])
-    found = [
-        minimize(
-            loss_and_slope, start, args=(squared, apart, values), jac=True, method="L-BFGS-B",
-            bounds=list(zip(LOW, HIGH, strict=True)), options={"maxiter": ITERATIONS},
-        )
-        for start in STARTS
-    ]  # fmt: skip
+    with single_threaded(len(values)):
+        found = [
+            minimize(
+                loss_and_slope, start, args=(squared, apart, values), jac=True, method="L-BFGS-B",
+                bounds=list(zip(LOW, HIGH, strict=True)), options={"maxiter": ITERATIONS},
+            )
+            for start in STARTS
+        ]  # fmt: skip
     best = min(found, key=lambda one: float(one.fun))
     return Fading.of(np.asarray(best.x), rows, times, values)

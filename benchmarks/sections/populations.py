@@ -11,6 +11,7 @@ from . import Rows, Section, digits, losses, provenance, table
 OURS = "pbt"
 COLUMNS = ("validation_loss", "test_loss", "test_accuracy")
 BETTER_HIGH = "test_accuracy"
+FEWEST = 5  # seeds: of fewer a bootstrap interval says nothing
 
 
 def section(rows: Rows) -> Section:
@@ -28,7 +29,7 @@ def section(rows: Rows) -> Section:
         for column in COLUMNS:
             mine, ours = ([values[column][one, s] for s in seeds] for one in (name, OURS))
             line.append(digits(mean(mine)))
-            if name == OURS or len(seeds) < 2:
+            if name == OURS or len(seeds) < FEWEST:
                 line.append("")
                 continue
             gap = paired_bootstrap(mine, ours)

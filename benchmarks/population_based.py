@@ -1,6 +1,6 @@
 """Population based training against the best fixed schedule of random search, at equal work.
 
-    python benchmarks/population_based.py                    all contenders, 20 seeds
+    python benchmarks/population_based.py                    all contenders, 12 seeds
     python benchmarks/population_based.py --seeds 4 --first 100
 
 A perceptron on scikit-learn's digits by SGD with momentum; rate, momentum, dropout and weight
@@ -98,7 +98,7 @@ def run(name: str, seed: int) -> dict:
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS))
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--rows", default=FILE, help="none to write nothing")
     settings = parser.parse_args(arguments)

@@ -22,6 +22,7 @@ from sections import (
     harness,
     latest,
     losses,
+    populations,
     provenance,
     regret,
     speed,
@@ -370,6 +371,8 @@ def sections(rows: Path, traces: Path) -> list[Section]:
         found.append(batches.dimensions(file))
     if (file := rows / "harness.csv").exists():
         found.append(harness.section(record.read(file)))
+    if (file := rows / "population_based.csv").exists():
+        found.append(populations.section(record.read(file)))
     for name, section in SECTIONS.items():
         if (file := rows / f"{name}.csv").exists():
             found.append(section(latest(record.read(file))))

@@ -33,6 +33,7 @@ from bojax.training import (
     GrainData,
     LocalExecutor,
     Model,
+    Schedule,
     Task,
     TestScore,
 )
@@ -40,6 +41,7 @@ from bojax.training.budgets import FRESH, SIZES
 from bojax.training.energy import EnergyMeter, joules
 from bojax.training.executors import executor_of
 from bojax.training.hyper import Schema
+from bojax.training.lineage import train_along
 from bojax.training.measured import SLOTS as MEASURED_SLOTS
 from bojax.training.measured import Measured, measure
 from bojax.training.replicated import check_replicas
@@ -672,8 +674,10 @@ class Result:
     def refit(self, *, seeds: int = 1) -> Model:
         """The best configuration trained anew on training and validation data together.
 
-        To the budget it was chosen at. More data and the same configuration: usually better
-        than the model that was validated, and never measured by anything but the test part.
+        To the budget it was chosen at; after population based training along its
+        :meth:`schedule`, from the first ancestor's values to its own. More data and the same
+        configuration: usually better than the model that was validated, and never measured by
+        anything but the test part.
 
         Args:
             seeds: how many models; predictions are their mean, test scores the mean of theirs.
@@ -686,11 +690,32 @@ class Result:
         """
         return self._refitted([self._best("refit")], seeds)
 
+    def schedule(self, trial: int | None = None) -> Schedule:
+        """The configurations a trial was trained with, along its ancestors, from budget to budget.
+
+        Population based training finds a schedule, not a configuration. It prints as a table, is
+        JSON both ways, and trains another model by :meth:`bojax.training.Schedule.replay`.
+
+        Args:
+            trial: number of the trial; None for the best.
+
+        Raises:
+            TrialError: no such trial, or one that was never trained.
+            ConfigError: every trial failed, and none was named.
+        """
+        number = self._best("schedule").id if trial is None else trial
+        budget = self.executor.budget
+        return Schedule.of(
+            self.trials, number, unit=budget.unit, passes=budget.passes,
+            horizon=float(self.executor.max_budget),
+        )  # fmt: skip
+
     def ensemble(self, k: int = 5, *, seeds: int = 1) -> Model:
         """The k best configurations, trained anew as in :meth:`refit`, as members of one program.
 
         Predictions are the mean of their outputs, and scores those of that mean. Configurations
-        that were stopped early are trained to the full budget too.
+        that were stopped early are trained to the full budget too; ancestors that several have in
+        common are trained once.
 
         Args:
             k: how many; fewer if fewer trials have a value.
@@ -718,9 +743,9 @@ class Result:
         executor = self._executor_of(
             self.executor.data.whole(), seeds=seeds, members=len(trials) * seeds, **settings
         )
-        configs = {trial.id: dict(trial.config) for trial in trials}
-        executor.run([Job(number, 0, budget) for number in configs], configs)
-        return Model(executor, tuple(configs), tuple(configs.values()), self._touch)
+        train_along(executor, [self.schedule(trial.id).until(budget) for trial in trials])
+        configs = tuple(dict(trial.config) for trial in trials)
+        return Model(executor, tuple(trial.id for trial in trials), configs, self._touch)
 
     def _executor_of(self, data: Any, *, members: int, **others: Any) -> Any:
         """Another executor like this result's, for other data or with other settings."""

@@ -145,6 +145,25 @@ def test_many_dimensions_are_told_with_who_is_better(bench, tmp_path):
     assert "Fifty and a hundred dimensions: botorch on ackley_50 (0.1 for 0.3)." in text
 
 
+def test_populations_are_told_beside_fixed_schedules(bench, tmp_path):
+    make_page, record = bench("make_page"), bench("record")
+    rows = [
+        {"run": run, "contender": name, "seed": seed, "members": 20, "horizon": 60, "interval": 2,
+         "validation_loss": loss + 0.01 * seed, "last_alone": 2 * loss, "test_loss": tested,
+         "test_accuracy": accuracy, "epochs": 1200, "stages": 3, "seconds": 9.0, **COMMON}
+        for run, name, loss, tested, accuracy in (
+            ("2030", "pbt", 0.1, 0.2, 0.9), ("2030", "fixed", 0.3, 0.5, 0.8),
+            ("2031", "pb2", 0.2, 0.1, 0.95), ("2031", "few", 0.0, 0.0, 1.0))
+        for seed in range(2 if name == "few" else 5)
+    ]  # fmt: skip
+    record.append(tmp_path / "population_based.csv", rows)
+    text = make_page.page(tmp_path)
+    assert "| `fixed` | 5 | 0.32 | 0.2 [0.2, 0.2] | 0.5 | 0.3 [0.3, 0.3] | 0.8 |" in text
+    assert "`pb2` by test loss (-0.1 [-0.1, -0.1]); `pb2` by test accuracy (0.05" in text
+    assert "| `few` | 2 | 0.005 |  | 0 |  | 1 |  |" in text and "`few` by" not in text
+    assert "end at a validation loss of 0.2, along their schedules at 0.12" in text
+
+
 def test_scripts_write_rows_the_page_can_read(bench, tmp_path, capsys):
     bench("store").main(["--rows", str(tmp_path / "store.csv")])
     bench("import_time").main(["--rounds", "1", "--rows", str(tmp_path / "import_time.csv")])

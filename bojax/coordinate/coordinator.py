@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from bojax.coordinate._copies import Copies
 from bojax.coordinate.events import Callback, Event
-from bojax.coordinate.explore import explored, names_to_explore
 from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
 from bojax.history import Decision, Job, Report, Status, Trial
 from bojax.schedulers import DONE, WAIT
@@ -30,7 +30,6 @@ from bojax.strategies.session import Session
 
 CHECKPOINT = "population"
 ALL = 2**31 - 1  # free slots: the executor packs as many calls as it needs
-_EXPLORE = 0x9B7  # its stream of the run's seed
 MANY = 8  # members of a rung that do not all diverge by chance
 
 
@@ -109,10 +108,10 @@ class Coordinator:
             capacity=sum(row.members for row in plan.rows),
             batch=max(row.members for row in plan.rows if row.rung == 0),
         )
-        self._explored: tuple[str, ...] = ()
+        self._copies: Copies | None = None
         if (explore := getattr(scheduler, "explore", None)) is not None:
             fixed = getattr(executor, "fixed", ())
-            self._explored = names_to_explore(space, explore["perturb"], fixed)
+            self._copies = Copies(space, explore, fixed, seed, self._minimised)
         if space.fidelity is None:
             raise SpaceError("Coordinator: the space needs a fidelity; see Space.with_fidelity.")
         self._fidelity = space.fidelity
@@ -236,24 +235,21 @@ class Coordinator:
         return [job for job in jobs if job.trial not in missing], decisions
 
     def _cloned(self, filled: list[Job], jobs: list[Job]) -> list[Job]:
-        """Copies of population based training: a donor drawn, its configuration perturbed.
-
-        Chance is the run's seed and the copy's number alone, so that a resumed run draws alike.
-        """
+        """Copies of population based training: their donors, and what they train with."""
+        if self._copies is None:
+            return filled
+        made = self._copies.made(jobs, self.trials)
         for job in jobs:
             if not job.donors:
                 continue
-            rng = np.random.default_rng([_EXPLORE, abs(self.seed), job.trial])
-            donor = self.trials[job.donors[int(rng.integers(len(job.donors)))]]
-            config = explored(
-                self.space, donor.config, self._explored, rng,
-                factors=self.scheduler.explore["factors"],
-                resample=self.scheduler.explore["resample"],
-            )  # fmt: skip
             if job.trial == len(self.trials):  # else it was opened before its job was lost
+                donor, config = made(job)
                 self._open(self.space.encode(config), config, "clone", None, donor.id)
             filled.append(replace(job, clone_of=self.trials[job.trial].parent, donors=()))
         return filled
+
+    def _minimised(self, metrics: Mapping[str, float]) -> float:
+        return self._sign * float(metrics.get(self.metric, math.nan))
 
     def _open(
         self, row: np.ndarray, config: Mapping[str, Any], source: str, info: Any,

@@ -28,11 +28,11 @@ RESAMPLE = 0.25
 
 
 class PopulationBasedTraining:
-    """The state machine of :func:`pbt`.
+    """The state machine of :func:`pbt` and :func:`pb2`.
 
     Attributes:
         explore: what the Coordinator perturbs copies by: names, factors and the probability of
-            a fresh draw.
+            a fresh draw, or the settings of the model that chooses them, named by "by".
 
     Example:
         >>> import bojax
@@ -40,9 +40,10 @@ class PopulationBasedTraining:
         [1.2, 0.8]
     """
 
-    def __init__(self, settings: dict[str, Any], trials: int | None) -> None:
-        self._settings = settings
-        self.explore = {name: settings[name] for name in ("perturb", "factors", "resample")}
+    def __init__(
+        self, settings: dict[str, Any], trials: int | None, *, method: str, explore: dict[str, Any]
+    ) -> None:
+        self._settings, self._method, self.explore = settings, method, explore
         self._population = 0
         self._generation = 0  # intervals that are over
         self._members: list[int] = []
@@ -55,7 +56,7 @@ class PopulationBasedTraining:
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self._settings.items())
-        return f"pbt({given}, trials={self._population})"
+        return f"{self._method}({given}, trials={self._population})"
 
     @property
     def _budgets(self) -> tuple[int, ...]:
@@ -69,7 +70,7 @@ class PopulationBasedTraining:
             SchedulerError: the size of the population is neither given nor known.
         """
         if trials is None:
-            check_known("pbt", self._population)
+            check_known(self._method, self._population)
         size = self._population if trials is None else integer("trials", trials)
         budgets = self._budgets
         return RungTable(tuple(rungs_of(0, [size] * len(budgets), budgets)))
@@ -93,7 +94,7 @@ class PopulationBasedTraining:
     def next_jobs(self, free_slots: int) -> list[Job] | Signal:
         """At most so many members to be trained to the next interval, WAIT, or DONE."""
         free_slots = integer("free_slots", free_slots, least=0)
-        check_known("pbt", self._population)
+        check_known(self._method, self._population)
         if self._generation == 0 and not self._members:
             self._members, self._next = list(range(self._population)), self._population
         if self._generation == len(self._budgets) or not self._members:
@@ -167,7 +168,7 @@ class PopulationBasedTraining:
         """All that is remembered, as values JSON can hold."""
         return {
             "version": STATE_VERSION,
-            "method": "pbt",
+            "method": self._method,
             "settings": self._settings,
             "population": self._population,
             "generation": self._generation,
@@ -184,7 +185,7 @@ class PopulationBasedTraining:
         Raises:
             SchedulerError: it belongs to another method, other settings or a newer version.
         """
-        check_stored(state, "pbt", self._settings)
+        check_stored(state, self._method, self._settings)
         self._population, self._generation = state["population"], state["generation"]
         self._members, self._next = list(state["members"]), state["next"]
         self._donors = {trial: tuple(donors) for trial, donors in state["donors"]}
@@ -235,6 +236,28 @@ def pbt(
         >>> scheduler.next_jobs(2)[1]
         Job(trial=2, start=1, stop=2, clone_of=None, donors=(1,))
     """
+    if not _is_number(resample) or not 0 <= resample <= 1:
+        raise SchedulerError(f"resample must lie in [0, 1], got {resample!r}.")
+    factors = tuple(factors)  # type: ignore[assignment]
+    if len(factors) != 2 or not all(_is_number(f) and 0 < f < math.inf for f in factors):
+        raise SchedulerError(f"factors must be two numbers above 0, got {factors!r}.")
+    settings = {
+        **population_settings(max_budget, interval, quantile, perturb),
+        "factors": list(factors),  # as JSON gives it back
+        "resample": resample,
+    }
+    explore = {name: settings[name] for name in ("perturb", "factors", "resample")}
+    return PopulationBasedTraining(settings, trials, method="pbt", explore=explore)
+
+
+def population_settings(
+    max_budget: Any, interval: Any, quantile: Any, perturb: Sequence[str] | None
+) -> dict[str, Any]:
+    """The settings that say who copies whom, and what changes, as JSON gives them back.
+
+    Raises:
+        SchedulerError: one makes no sense.
+    """
     max_budget, interval = integer("max_budget", max_budget), integer("interval", interval)
     if interval > max_budget:
         raise SchedulerError(
@@ -243,22 +266,14 @@ def pbt(
         )
     if not _is_number(quantile) or not 0 < quantile <= 0.5:
         raise SchedulerError(f"quantile must lie in (0, 0.5], got {quantile!r}.")
-    if not _is_number(resample) or not 0 <= resample <= 1:
-        raise SchedulerError(f"resample must lie in [0, 1], got {resample!r}.")
-    factors = tuple(factors)  # type: ignore[assignment]
-    if len(factors) != 2 or not all(_is_number(f) and 0 < f < math.inf for f in factors):
-        raise SchedulerError(f"factors must be two numbers above 0, got {factors!r}.")
     if isinstance(perturb, str):
         raise SchedulerError(f"perturb must be a list of names, got {perturb!r}.")
-    settings = {
+    return {
         "max_budget": max_budget,
         "interval": interval,
         "quantile": quantile,
         "perturb": None if perturb is None else list(perturb),
-        "factors": list(factors),  # as JSON gives it back
-        "resample": resample,
     }
-    return PopulationBasedTraining(settings, trials)
 
 
 def _is_number(value: Any) -> bool:

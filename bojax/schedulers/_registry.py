@@ -12,6 +12,7 @@ from bojax.schedulers._asha import asha
 from bojax.schedulers._full_budget import full_budget
 from bojax.schedulers._hyperband import hyperband
 from bojax.schedulers._median import median
+from bojax.schedulers._pb2 import pb2
 from bojax.schedulers._pbt import pbt
 from bojax.schedulers._percentile import percentile
 from bojax.schedulers._plateau import plateau
@@ -26,6 +27,7 @@ METHODS: dict[str, Callable[..., Scheduler]] = {
     "hyperband": hyperband,
     "median": median,
     "percentile": percentile,
+    "pb2": pb2,
     "pbt": pbt,
     "plateau": plateau,
     "racing": racing,

@@ -90,7 +90,7 @@ def check_stored(state: Mapping[str, Any], method: str, settings: Mapping[str, A
         )
     was = {"method": state["method"], **state["settings"]}
     mine = {"method": method, **settings}
-    for name in was.keys() | mine.keys():
+    for name in {**was, **mine}:  # the method first
         if was.get(name) != mine.get(name):
             raise SchedulerError(
                 f"scheduler state: {name} was {was.get(name)!r} when the run was stored, got "

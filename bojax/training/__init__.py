@@ -10,6 +10,7 @@ from bojax.training.coordinates import Coordinates, coordinate_check
 from bojax.training.data import ArrayData, TestSplit
 from bojax.training.executor import LocalExecutor
 from bojax.training.hyper import Hyperparameters
+from bojax.training.lineage import Schedule, Stage
 from bojax.training.metrics import LOSSES, METRICS, Metric, mean_of
 from bojax.training.model import Model
 from bojax.training.plan import Plan
@@ -42,6 +43,8 @@ __all__ = [
     "Program",
     "ReplicatedExecutor",
     "ResizedExecutor",
+    "Schedule",
+    "Stage",
     "Task",
     "TestScore",
     "TestSplit",

@@ -22,6 +22,7 @@ VARIANTS = [
     ("racing", {"max_budget": 7, "bracket": 6, "level": 0.5, "correction": "none", "startup": 2}),
     ("racing", {"max_budget": 9, "bracket": 7, "test": "t", "every": 3}),
     ("pbt", {"max_budget": 6, "interval": 2, "quantile": 0.4}),
+    ("pb2", {"max_budget": 6, "interval": 2, "quantile": 0.4}),
     ("asha", {"max_budget": 9}),
     ("asha", {"max_budget": 9, "slots": 4}),
     ("asha", {"max_budget": 27, "brackets": 3, "eta": 2.5}),
@@ -32,7 +33,8 @@ VARIANTS = [
 
 # A copy is a further trial, which begins where its donor stands; what failed is replaced, and a
 # population that trains does not grow.
-SKIPPED = {"pbt": ("decided", "resumes", "failed", "extend", "several_metrics")}
+POPULATION = ("decided", "resumes", "failed", "extend", "several_metrics")
+SKIPPED = {"pbt": POPULATION, "pb2": POPULATION}
 
 
 def checks():

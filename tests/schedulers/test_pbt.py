@@ -7,7 +7,7 @@ import pytest
 
 import bojax
 from bojax.history import Decision, Job, Status
-from bojax.schedulers import DONE, WAIT, pbt
+from bojax.schedulers import DONE, WAIT, pb2, pbt
 
 
 def interval(scheduler, values):
@@ -127,6 +127,30 @@ def test_reports_that_no_job_awaits_are_named():
         scheduler.extend(4)
     with pytest.raises(bojax.SchedulerError, match=r"quantile was 0\.25"):
         pbt(max_budget=2, quantile=0.5).restore(scheduler.state())
+
+
+def test_bandits_are_the_same_population_by_another_name():
+    by_chance, by_model = (
+        pbt(max_budget=6, interval=2, trials=8),
+        pb2(max_budget=6, interval=2, trials=8),
+    )
+    values = dict(enumerate([5, 3, 8, 1, 7, 2, 6, 4]))
+    assert interval(by_model, values) == interval(by_chance, values)
+    assert by_model.explore == {"by": "pb2", "perturb": None, "interval": 2, "window": 200}
+    assert repr(by_model).startswith("pb2(max_budget=6")
+    for one, other in ((by_chance, by_model), (by_model, by_chance)):
+        with pytest.raises(bojax.SchedulerError, match="method was"):
+            one.restore(other.state())
+    with pytest.raises(bojax.SchedulerError, match="window was 200"):
+        pb2(max_budget=6, interval=2, window=9).restore(by_model.state())
+    for settings, words in (
+        ({"window": 0}, "window must be an integer of at least 1"),
+        ({"interval": 9, "max_budget": 3}, "interval must not exceed max_budget"),
+        ({"quantile": 0.7}, "quantile must lie in"),
+        ({"perturb": "lr"}, "perturb must be a list of names"),
+    ):
+        with pytest.raises(bojax.SchedulerError, match=words):
+            pb2(**settings)
 
 
 def test_several_metrics_are_ranked_by_their_front():

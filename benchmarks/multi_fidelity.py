@@ -21,7 +21,7 @@ import record
 
 import bojax
 from bojax.benchmark.problems import recorded
-from bojax.coordinate import Coordinator, bohb, gp_hyperband
+from bojax.coordinate import Coordinator, bohb, dehb, gp_hyperband
 from bojax.stats import paired_bootstrap
 
 FILE = record.ROWS / "multi_fidelity.csv"
@@ -47,6 +47,8 @@ def method(name: str):
         return random, schedulers.asha(max_budget=EPOCHS, eta=3, slots=9, trials=MANY)
     if name == "bohb":
         joined = bohb(max_budget=EPOCHS)
+    elif name == "dehb":
+        joined = dehb(max_budget=EPOCHS)
     elif name == "gp_hyperband":
         joined = gp_hyperband(max_budget=EPOCHS)
     else:
@@ -60,8 +62,8 @@ def method(name: str):
 
 
 METHODS = (
-    "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "gp",
-    "gp_hyperband",
+    "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "dehb",
+    "gp", "gp_hyperband",
 )  # fmt: skip
 
 

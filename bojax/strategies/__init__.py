@@ -13,6 +13,7 @@ from bojax import plugins
 from bojax.errors import ConfigError
 from bojax.strategies._cmaes import CMAES, cmaes
 from bojax.strategies._de import DE, de
+from bojax.strategies._dehb import DEHB
 from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
 from bojax.strategies._gp import GPStrategy, gp
@@ -29,6 +30,7 @@ from bojax.strategies.protocol import Info, Sizes, Strategy
 NAMES: dict[str, Callable[..., Any]] = {
     "cmaes": cmaes,
     "de": de,
+    "dehb": DEHB,  # the populations of `bojax.coordinate.dehb`, by themselves
     "evolution": evolution,
     "gp": gp,
     "grid": grid,
@@ -44,6 +46,7 @@ GROUP = "bojax.strategies"  # of entry points
 __all__ = [
     "CMAES",
     "DE",
+    "DEHB",
     "NAMES",
     "TPE",
     "Evolution",

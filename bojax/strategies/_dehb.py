@@ -13,7 +13,7 @@ as the rung is large. Where those are fewer than three, mutants of all populatio
 
 Ours: a target that was never evaluated is suggested itself, as the paper says (DEHB 0.1.2 crosses
 it with a mutant of points that were not evaluated either); a rung is asked for as a whole, so that
-its children do not know of each other; and nothing is suggested twice.
+its children do not know of each other; and nothing is suggested twice for one budget.
 """
 
 from __future__ import annotations
@@ -148,14 +148,18 @@ class DEHB:
 
         first = jnp.sum(state.asked, dtype=jnp.int32)
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + number)
-        found = choose(table, history, keys, given, wanted, draw)
+        # A configuration that was tried at other budgets alone may be tried at this one.
+        at_line, known = self.budget_of(table, history.rows)
+        same = known & jnp.any((at_line[:, None] == budget) & (number < wanted), axis=1)
+        tried = jnp.where(same, history.status, Status.EMPTY)
+        found = choose(table, history._replace(status=tried), keys, given, wanted, draw)
         tag = jnp.stack(
             [1 + budget, turns.slot, bred.astype(jnp.int32), found.strayed.astype(jnp.int32)],
             axis=1,
         )
         info = protocol.Info(tag.astype(jnp.int32), found.points, found.valid)
         asked = state.asked + jnp.sum(
-            (budget[:, None] == jnp.arange(len(self.budgets))) & (number < wanted)[:, None],
+            (budget[:, None] == self._indices) & (number < wanted)[:, None],
             axis=0, dtype=jnp.int32,
         )  # fmt: skip
         return state._replace(asked=asked), found.rows, info
@@ -188,7 +192,7 @@ class DEHB:
         budget, known = self.budget_of(table, history.rows)
         here = known & (history.status != Status.EMPTY)
         own = here & (history.tag[:, 0] == 1 + budget)
-        came = (here & ~own)[:, None] & (budget[:, None] == jnp.arange(len(sizes)))
+        came = (here & ~own)[:, None] & (budget[:, None] == self._indices)
         turn = jnp.cumsum(came, axis=0, dtype=jnp.int32)
         turn = jnp.take_along_axis(turn, budget[:, None], axis=1)[:, 0] - 1
         place = jnp.asarray(starts)[budget] + jnp.mod(turn, jnp.asarray(sizes)[budget])
@@ -197,14 +201,18 @@ class DEHB:
 
     def _ranked(self, values):
         """`[T]`: place of each slot among those of its population, the least value first."""
-        budget, number = self._budgets_of_slots, np.arange(len(values))
+        budget, number = self._budgets_of_slots, np.arange(len(values), dtype=np.int32)
         before = values[None] < values[:, None]
         before |= (values[None] == values[:, None]) & (number[None] < number[:, None])
         return jnp.sum(before & (budget[None] == budget[:, None]), axis=1, dtype=jnp.int32)
 
     @property
+    def _indices(self) -> np.ndarray:
+        return np.arange(len(self.budgets), dtype=np.int32)
+
+    @property
     def _budgets_of_slots(self) -> np.ndarray:
-        return np.repeat(np.arange(len(self.budgets), dtype=np.int32), self.populations)
+        return np.repeat(self._indices, self.populations)
 
     def turn(self, budget, count) -> Turn:
         """Of the suggestion that is number `count` at a budget.
@@ -261,7 +269,7 @@ class DEHB:
             equal = mask & jnp.all((pool == target) | ~free, axis=1)
             remove = jnp.any(equal) & (jnp.sum(mask, dtype=jnp.int32) > 1)
             number = jnp.arange(len(pool), dtype=jnp.int32)
-            return mask & ~(remove & (number == jnp.argmax(equal)))
+            return mask & ~(remove & (number == jnp.argmax(equal).astype(jnp.int32)))
 
         everyone = without_target(points, jnp.ones(t, bool))
         strange = strange.reshape(PARENTS, t)
@@ -282,5 +290,6 @@ class DEHB:
     def _crossed(self, draws, free):
         """`[D]` bool: columns that are the mutant's; one of the free ones if none is."""
         crossed = (draws[0] < jnp.asarray(self.cr, jnp.float32)) & free
-        sure = jnp.arange(len(free)) == jnp.argmax(jnp.where(free, draws[1], -1.0))
+        lot = jnp.argmax(jnp.where(free, draws[1], -1.0)).astype(jnp.int32)
+        sure = jnp.arange(len(free), dtype=jnp.int32) == lot
         return crossed | (~jnp.any(crossed) & sure & free)

@@ -8,7 +8,8 @@ of a grid, 27 epochs each. The target is the loss that one configuration in a hu
 that random search at full budget needs a hundred trials in the mean. What counts is the epochs
 trained, all trials together, until a report first reaches the target; a run that does not within
 its epochs counts as all of them. The best loss after a third of the epochs stands beside it, random
-search at twice those too. Rows go to benchmarks/rows/multi_fidelity.csv.
+search at twice those too. DEHB itself is compared with where `make bench-env` has made its
+environment: `--methods random dehb "DEHB 0.1.2"`. Rows go to benchmarks/rows/multi_fidelity.csv.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import time
 
 import numpy as np
 import record
+import references
 
 import bojax
 from bojax.benchmark.problems import recorded
-from bojax.coordinate import Coordinator, bohb, gp_hyperband
+from bojax.coordinate import Coordinator, bohb, dehb, gp_hyperband
 from bojax.stats import paired_bootstrap
 
 FILE = record.ROWS / "multi_fidelity.csv"
@@ -47,6 +49,8 @@ def method(name: str):
         return random, schedulers.asha(max_budget=EPOCHS, eta=3, slots=9, trials=MANY)
     if name == "bohb":
         joined = bohb(max_budget=EPOCHS)
+    elif name == "dehb":
+        joined = dehb(max_budget=EPOCHS)
     elif name == "gp_hyperband":
         joined = gp_hyperband(max_budget=EPOCHS)
     else:
@@ -55,51 +59,63 @@ def method(name: str):
         return random, scheduler(
             max_budget=EPOCHS, trials=FEW if name == "median" else MANY, **more
         )
-    settings = dict(joined.scheduler)
-    return joined.strategy, schedulers.by_name(settings.pop("name"), trials=MOST, **settings)
+    settings, most = dict(joined.scheduler), MANY if name == "dehb" else MOST
+    return joined.strategy, schedulers.by_name(settings.pop("name"), trials=most, **settings)
 
 
+REFERENCE = "DEHB 0.1.2"  # runs in an environment of its own
 METHODS = (
-    "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "gp",
-    "gp_hyperband",
+    "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "dehb",
+    "gp", "gp_hyperband",
 )  # fmt: skip
+
+
+def reports_of(name: str, curves, seed: int):
+    """Turn by turn, reports (trial, budget, loss), and how many trials were started so far."""
+    if name == REFERENCE:
+        reports, trials = references.dehb(curves, seed, FULL * EPOCHS)
+        yield reports, trials
+        return
+    strategy, scheduler = method(name)
+    coordinator = Coordinator(
+        curves.space.with_fidelity("epochs", 1, EPOCHS), strategy, scheduler,
+        curves.executor(seed=seed % curves.seeds), metric="loss", seed=seed,
+    )  # fmt: skip
+    seen = 0
+    while coordinator.turn():
+        new = coordinator.reports[seen:]
+        seen += len(new)
+        yield [(r.trial, r.budget, r.metrics["loss"]) for r in new], len(coordinator.trials)
 
 
 def run(name: str, curves, target: float, seed: int) -> dict:
     """Epochs to the target, and the best loss after a number of epochs."""
-    strategy, scheduler = method(name)
-    executor = curves.executor(seed=seed % curves.seeds)
-    coordinator = Coordinator(
-        curves.space.with_fidelity("epochs", 1, EPOCHS), strategy, scheduler, executor,
-        metric="loss", seed=seed,
-    )  # fmt: skip
     measured = MEASURED * EPOCHS * (2 if name.endswith("x2") else 1)
-    began, spent, seen = time.perf_counter(), 0, 0
+    began, spent, trials = time.perf_counter(), 0, 0
     to_target, best, noted = FULL * EPOCHS, np.inf, None
     done: dict[int, float] = {}
-    while (to_target == FULL * EPOCHS and spent < FULL * EPOCHS) or noted is None:
-        if not coordinator.turn():
-            break
-        for report in coordinator.reports[seen:]:
-            spent += int(report.budget - done.get(report.trial, 0))
-            done[report.trial] = report.budget
-            loss = report.metrics["loss"]
+    for reports, started in reports_of(name, curves, seed):
+        trials = started
+        for trial, budget, loss in reports:
+            spent += int(budget - done.get(trial, 0))
+            done[trial] = budget
             if loss <= target and spent < to_target:
                 to_target = spent
             if spent <= measured and np.isfinite(loss):
                 best = min(best, loss)
-        seen = len(coordinator.reports)
         if spent >= measured:
             noted = best
+        if (to_target < FULL * EPOCHS or spent >= FULL * EPOCHS) and noted is not None:
+            break
     return {
         "epochs_to_target": to_target, "best": best,
-        "trials": len(coordinator.trials), "seconds": round(time.perf_counter() - began, 2),
+        "trials": trials, "seconds": round(time.perf_counter() - began, 2),
     }  # fmt: skip
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=[*METHODS, REFERENCE], default=METHODS)
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--seeds", type=int, default=10)
     settings = parser.parse_args(arguments)

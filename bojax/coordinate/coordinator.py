@@ -14,13 +14,15 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from bojax.coordinate._copies import Copies
+from bojax.coordinate.diverged import check_one_lives
 from bojax.coordinate.events import Callback, Event
-from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
+from bojax.errors import SchedulerError, SpaceError, TaskError
 from bojax.history import Decision, Job, Report, Status, Trial
 from bojax.schedulers import DONE, WAIT
 from bojax.space import Space
@@ -30,7 +32,6 @@ from bojax.strategies.session import Session
 
 CHECKPOINT = "population"
 ALL = 2**31 - 1  # free slots: the executor packs as many calls as it needs
-MANY = 8  # members of a rung that do not all diverge by chance
 
 
 class Coordinator:
@@ -173,27 +174,8 @@ class Coordinator:
             ask_seconds=asked - began,
             seconds=time.perf_counter() - asked,
         )
-        self._check_one_lives(jobs, reports)
+        check_one_lives(self.run_id, self.trials, jobs, reports)
         return True
-
-    def _check_one_lives(self, jobs: list[Job], reports: list[Report]) -> None:
-        """A rung of many members that all diverged from the start is the task's fault, not theirs.
-
-        Raises:
-            TrialError: after the rung was committed.
-        """
-        broken = [r for r in reports if not math.isfinite(r.metrics.get("train_loss", 0.0))]
-        if len(broken) < max(MANY, len(jobs)) or any(t.values is not None for t in self.trials):
-            return
-        first = broken[0]
-        shown = ", ".join(f"{n}={v!r}" for n, v in self.trials[first.trial].config.items())
-        values = ", ".join(f"{n}={v:.3g}" for n, v in first.metrics.items())
-        raise TrialError(
-            f"run {self.run_id!r}, rung of budget {first.budget:g}: all {len(jobs)} members "
-            f"diverged from the first step on; trial {first.trial} ({shown}) has {values}. Look "
-            "for NaN in the loss, or lower the learning rates that the space reaches. What was "
-            "told is kept; a run that is resumed goes on with the next rung."
-        )
 
     # ------------------------------------------------------------------ asking
 
@@ -219,11 +201,7 @@ class Coordinator:
         if left and not self.exhausted:
             for job in new[: len(new) - left]:  # the strategy is to see them as pending
                 self._pending(job)
-            source = type(self.session.strategy).__name__
-            asked = self.session.ask(left)
-            configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
-            for (row, info), config in zip(asked, configs, strict=True):
-                self._open(row, config, source, info)
+            self._ask(new[len(new) - left :])
         filled = len(self.trials) - begun
         self._emit("asked", trials=filled)
         missing = {job.trial for job in new[filled:]}
@@ -233,6 +211,28 @@ class Coordinator:
             self.exhausted = True
             decisions += self.scheduler.report(job.trial, job.stop, math.nan, status=Status.FAILED)
         return [job for job in jobs if job.trial not in missing], decisions
+
+    def _ask(self, new: list[Job]) -> None:
+        """Open new trials with what the strategy suggests, as far as it does.
+
+        One that `asks_by_budget` is told where each will be reported; any other suggests for the
+        largest budget.
+        """
+        by_budget = getattr(self.session.strategy, "asks_by_budget", False)
+        source = type(self.session.strategy).__name__
+        for stop, group in groupby(new, lambda job: job.stop if by_budget else None):
+            jobs, given = list(group), None
+            if stop is not None:
+                given = np.full(self.space.table.columns, np.nan)
+                given[self._column] = self._budget_row(stop)
+            asked = self.session.ask(len(jobs), given)
+            configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
+            for (row, info), config in zip(asked, configs, strict=True):
+                self._open(row, config, source, info)
+            if len(asked) < len(jobs):
+                break
+            for job in jobs:  # the next group is to see them as pending
+                self._pending(job)
 
     def _cloned(self, filled: list[Job], jobs: list[Job]) -> list[Job]:
         """Copies of population based training: their donors, and what they train with."""
@@ -276,10 +276,13 @@ class Coordinator:
 
     def _row_at(self, trial: int, budget: float) -> np.ndarray:
         row = np.array(self.trials[trial].row)
+        row[self._column] = self._budget_row(budget)
+        return row
+
+    def _budget_row(self, budget: float) -> float:
         if budget not in self._budget_rows:
             self._budget_rows[budget] = self.space.column_row(self._fidelity, budget)
-        row[self._column] = self._budget_rows[budget]
-        return row
+        return self._budget_rows[budget]
 
     # ------------------------------------------------------------------ reporting
 

@@ -2,7 +2,9 @@
 
 A bracket starts with some trials at the lowest budget. When all of them have reported, the
 best `floor(n / eta)` train on to the next budget, and so on to the last. Brackets follow
-one another, so that whoever fills them learns from one before starting the next.
+one another, so that whoever fills them learns from one before starting the next. In a *fresh*
+bracket nobody goes on: each rung starts trials of its own, whose configurations may be bred from
+those of the rung below.
 """
 
 from __future__ import annotations
@@ -30,15 +32,26 @@ from bojax.schedulers._settings import (
 class Bracket:
     """The shape of a bracket: how many trials, trained up to which budgets.
 
-    `size=None` takes every trial that is still to start.
+    `size` is that of its first rung; None takes every trial that is still to start. `fresh` says
+    whether every rung starts new trials, as many as would have gone on.
     """
 
     size: int | None
     budgets: tuple[int, ...]
+    fresh: bool = False
+
+    def members(self, size: int, eta: float) -> list[int]:
+        """Members of each rung; one at least reaches the last, however small the bracket."""
+        members = [size]
+        for _ in self.budgets[1:]:
+            members.append(max(1, one_in(eta, members[-1])))
+        return members
 
 
 class BracketScheduler:
     """Brackets in a fixed cycle, one after the other, until all trials are started.
+
+    A bracket that is cut short by the number of trials is smaller, a fresh one has fewer rungs.
 
     Args:
         method: name of the method, for messages and the stored state.
@@ -46,6 +59,7 @@ class BracketScheduler:
         cycle: shapes of the brackets, repeated as often as needed.
         eta: one in `eta` trials goes on to the next rung.
         trials: trials to start in all; None if `extend` will say.
+        first: shapes of the brackets before those of the cycle.
     """
 
     def __init__(
@@ -55,9 +69,10 @@ class BracketScheduler:
         cycle: tuple[Bracket, ...],
         eta: float,
         trials: int | None,
+        first: tuple[Bracket, ...] = (),
     ):
         self._method, self._settings = method, settings
-        self._cycle, self._eta = cycle, eta
+        self._cycle, self._first, self._eta = cycle, first, eta
         self._sizes: list[int] = []  # trials of each bracket
         self._bracket = 0  # the one being trained
         self._rung = 0
@@ -84,7 +99,8 @@ class BracketScheduler:
         sizes = self._sizes if trials is None else self._sizes_for(trials, [])
         rows = []
         for i, size in enumerate(sizes):
-            rows += rungs_of(i, self._members_of(size, i), self._budgets(i))
+            shape, members = self._shape(i), self._members_of(size, i)
+            rows += rungs_of(i, members, shape.budgets[: len(members)], fresh=shape.fresh)
         return RungTable(tuple(rows))
 
     def extend(self, trials: int) -> None:
@@ -103,19 +119,34 @@ class BracketScheduler:
         trials = integer("trials", trials)
         sizes = list(sizes)
         while (left := trials - sum(sizes)) > 0:
-            size = self._cycle[len(sizes) % len(self._cycle)].size
-            sizes.append(left if size is None else min(size, left))
+            shape = self._shape(len(sizes))
+            size = left if shape.size is None else shape.size
+            whole = sum(shape.members(size, self._eta)) if shape.fresh else size
+            sizes.append(min(whole, left))
         return sizes
 
+    def _shape(self, bracket: int) -> Bracket:
+        if bracket < len(self._first):
+            return self._first[bracket]
+        return self._cycle[(bracket - len(self._first)) % len(self._cycle)]
+
     def _budgets(self, bracket: int) -> tuple[int, ...]:
-        return self._cycle[bracket % len(self._cycle)].budgets
+        return self._shape(bracket).budgets
 
     def _members_of(self, size: int, bracket: int) -> list[int]:
-        """Members of each rung; one at least reaches the last, however small the bracket."""
-        members = [size]
-        for _ in self._budgets(bracket)[1:]:
-            members.append(max(1, one_in(self._eta, members[-1])))
-        return members
+        """Members of each rung of a bracket that starts so many trials."""
+        shape = self._shape(bracket)
+        if not shape.fresh:
+            return shape.members(size, self._eta)
+        members, left = [], size
+        for rung in shape.members(shape.size or size, self._eta):
+            members.append(min(rung, left))
+            left -= members[-1]
+        return [n for n in members if n]
+
+    def _planned(self) -> list[int]:
+        """Members of each rung of the present bracket, if none fails."""
+        return self._members_of(self._sizes[self._bracket], self._bracket)
 
     # ------------------------------------------------------------------------------- jobs
 
@@ -129,8 +160,7 @@ class BracketScheduler:
         if self._bracket == len(self._sizes):
             return DONE
         if self._members is None:
-            first = sum(self._sizes[: self._bracket])
-            self._members = list(range(first, first + self._sizes[self._bracket]))
+            self._members = self._new_members()
         idle = [
             trial
             for trial in self._members
@@ -145,9 +175,16 @@ class BracketScheduler:
         """Jobs given out and not reported, by trial: what a resumed run trains again."""
         return [self._job(trial) for trial in sorted(self._running)]
 
+    def _new_members(self) -> list[int]:
+        """Numbers of the trials that start at this rung."""
+        first = sum(self._sizes[: self._bracket]) + sum(self._planned()[: self._rung])
+        return list(range(first, first + self._planned()[self._rung]))
+
     def _job(self, trial: int) -> Job:
-        budgets = (0, *self._budgets(self._bracket))
-        return Job(trial, start=budgets[self._rung], stop=budgets[self._rung + 1])
+        budgets = self._budgets(self._bracket)
+        resumes = self._rung > 0 and not self._shape(self._bracket).fresh
+        start = budgets[self._rung - 1] if resumes else 0
+        return Job(trial, start=start, stop=budgets[self._rung])
 
     # ---------------------------------------------------------------------------- reports
 
@@ -188,9 +225,9 @@ class BracketScheduler:
 
     def _close_rung(self) -> list[Decision]:
         """Decide on the rung's members; the order their reports came in plays no part."""
-        last = self._rung + 1 == len(self._budgets(self._bracket))
+        last, fresh = self._rung + 1 == len(self._planned()), self._shape(self._bracket).fresh
         finite = {trial: v for trial, v in sorted(self._values.items()) if v is not None}
-        going = [] if last else sorted(self._survivors(finite))
+        going = [] if last or fresh else sorted(self._survivors(finite))
         on = set(going)
         decisions = [
             Decision(trial, "promote" if trial in on else "stop") for trial in sorted(self._values)
@@ -198,21 +235,24 @@ class BracketScheduler:
         self._values = {}
         if going:
             self._rung, self._members = self._rung + 1, going
+        elif fresh and not last:
+            self._rung, self._members = self._rung + 1, None
         else:
             self._bracket, self._rung, self._members = self._bracket + 1, 0, None
         return decisions
 
     def _survivors(self, values: dict[int, Value]) -> list[int]:
         """Who goes on, of those with a value at this rung: the best, as many as planned."""
-        planned = self._members_of(self._sizes[self._bracket], self._bracket)
-        return best_first(values)[: planned[self._rung + 1]]
+        return best_first(values)[: self._planned()[self._rung + 1]]
 
     def _check_begun(self) -> None:
         check_known(self._method, sum(self._sizes))
 
     def _check_report(self, trial: int, budget: int) -> None:
-        begun = self._bracket + (self._members is not None)
-        started = sum(self._sizes[:begun])
+        fresh = self._shape(self._bracket).fresh
+        # Rungs of this bracket that started trials.
+        begun = (self._rung if fresh else 0) + (self._members is not None)
+        started = sum(self._sizes[: self._bracket]) + sum(self._planned()[:begun] if begun else ())
         if not 0 <= trial < started:
             raise SchedulerError(
                 f"trial {trial}: reported, but never started; {started} trials were, "
@@ -224,7 +264,7 @@ class BracketScheduler:
                 "and it does not train any more. Drop the report."
             )
         due = self._job(trial).stop
-        earlier = self._budgets(self._bracket)[: self._rung]
+        earlier = () if fresh else self._budgets(self._bracket)[: self._rung]
         if budget in earlier or (trial in self._values and budget == due):
             raise SchedulerError(
                 f"trial {trial}: budget {budget} was reported before; report a job once."

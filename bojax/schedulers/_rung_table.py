@@ -30,6 +30,11 @@ class Rung:
     cost: int
     cost_from_scratch: int
 
+    @property
+    def started(self) -> int:
+        """How many of the members are new trials: all where nothing is resumed, or none."""
+        return self.members if self.cost == self.cost_from_scratch else 0
+
 
 @dataclass(frozen=True)
 class RungTable:
@@ -63,7 +68,7 @@ class RungTable:
     @property
     def trials(self) -> int:
         """Trials started in all."""
-        return sum(row.members for row in self.rows if row.rung == 0)
+        return sum(row.started for row in self.rows)
 
     def __str__(self) -> str:
         head = ("bracket", "rung", "members", "budget", "cost", "from scratch")
@@ -94,9 +99,11 @@ class RungTable:
                 )
 
 
-def rungs_of(bracket: int, sizes: list[int], budgets: tuple[int, ...]) -> list[Rung]:
-    """The table's rows of one bracket."""
-    starts = (0, *budgets[:-1])
+def rungs_of(
+    bracket: int, sizes: list[int], budgets: tuple[int, ...], *, fresh: bool = False
+) -> list[Rung]:
+    """The table's rows of one bracket; in a fresh one no rung resumes another's trials."""
+    starts = (0,) * len(budgets) if fresh else (0, *budgets[:-1])
     return [
         Rung(bracket, i, n, stop, n * (stop - start), n * stop)
         for i, (n, start, stop) in enumerate(zip(sizes, starts, budgets, strict=True))

@@ -14,6 +14,7 @@ from bojax.errors import ConfigError
 from bojax.strategies._cmaes import CMAES, cmaes
 from bojax.strategies._coarse_to_fine import CoarseToFine, coarse_to_fine
 from bojax.strategies._de import DE, de
+from bojax.strategies._dehb import DEHB
 from bojax.strategies._evolution import Evolution, evolution
 from bojax.strategies._explain import Explanation
 from bojax.strategies._forest import ForestStrategy, forest
@@ -33,6 +34,7 @@ NAMES: dict[str, Callable[..., Any]] = {
     "cmaes": cmaes,
     "coarse_to_fine": coarse_to_fine,
     "de": de,
+    "dehb": DEHB,  # the populations of `bojax.coordinate.dehb`, by themselves
     "evolution": evolution,
     "forest": forest,
     "gp": gp,
@@ -50,6 +52,7 @@ GROUP = "bojax.strategies"  # of entry points
 __all__ = [
     "CMAES",
     "DE",
+    "DEHB",
     "NAMES",
     "NSGA2",
     "TPE",

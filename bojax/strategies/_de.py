@@ -77,7 +77,19 @@ def population_of(history: History, table: SpaceTable, slots: int) -> Population
         slots: static, at least as many as there are.
     """
     ours = standing(history) & final(history) & (history.tag[:, 0] > 0)
-    slot = jnp.where(ours, history.tag[:, 1], slots)
+    return held(history, table, ours, history.tag[:, 1], slots)
+
+
+def held(history: History, table: SpaceTable, ours, slot, slots: int) -> Population:
+    """The best line of each slot; of equal ones the last.
+
+    Args:
+        history, table: of the run.
+        ours: `[N]` bool, lines that are in a slot.
+        slot: `[N]` int32, which; of those that are in none, anything.
+        slots: static.
+    """
+    slot = jnp.where(ours, slot, slots)
     values = values_of(history)
     least = jax.ops.segment_min(values, slot, slots + 1)
     line = jnp.arange(history.capacity, dtype=jnp.int32)

@@ -76,7 +76,9 @@ class Session:
         with jax.enable_x64(True):
             self.state = jax.tree.map(np.asarray, strategy.init(space.table, sizes))
         self._bits = key_bits(seed)
-        self._is_fidelity = space.table.role == tables.FIDELITY
+        # One that suggests for a budget may suggest a configuration again for another.
+        self._ignored = space.table.role == tables.FIDELITY
+        self._ignored &= not getattr(strategy, "asks_by_budget", False)
 
     # ------------------------------------------------------------------ asking
 
@@ -267,8 +269,8 @@ class Session:
         return [row.tobytes() for row in self._comparable(rows)]
 
     def _comparable(self, rows: np.ndarray) -> np.ndarray:
-        """Rows without what does not tell configurations apart: the fidelity, a zero's sign."""
-        return np.where(self._is_fidelity, 0.0, rows + 0.0)
+        """Rows without what does not tell suggestions apart: the fidelity, a zero's sign."""
+        return np.where(self._ignored, 0.0, rows + 0.0)
 
     def _present_rows(self) -> np.ndarray:
         return self._view(0).rows[: self.lines + self._scratched]

@@ -13,6 +13,8 @@ VARIANTS = [
     ("successive_halving", {"max_budget": 10, "eta": 2.5, "bracket": 20}),
     ("hyperband", {"max_budget": 9}),
     ("hyperband", {"max_budget": 16, "eta": 2, "table": "table-1"}),
+    ("hyperband", {"max_budget": 3, "table": "table-1", "promote": "first-round"}),
+    ("hyperband", {"max_budget": 4, "eta": 2, "min_budget": 2, "promote": "first-round"}),
     ("median", {"max_budget": 7, "every": 2}),
     ("median", {"max_budget": 7, "every": 2, "startup": 1, "bracket": 1}),
     ("percentile", {"max_budget": 7, "every": 2, "bracket": 6}),

@@ -1,5 +1,8 @@
 """Hyperband: both tables of the paper, in rounds, and what is refused."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bojax.errors import SchedulerError
@@ -107,3 +110,37 @@ def test_every_option_matters(changed):
 def test_wrong_settings_are_named(wrong, message):
     with pytest.raises(SchedulerError, match=message):
         hyperband(**wrong)
+
+
+def test_later_rounds_start_new_trials_at_every_rung_by_hand():
+    # R = 9, eta = 3: 9 3 1, 3 1, 3 by table 1; then the same rungs, 13 + 4 + 3 trials.
+    scheduler = hyperband(max_budget=9, table="table-1", promote="first-round", trials=15 + 20)
+    seen = []
+    while (jobs := scheduler.next_jobs(99)) is not DONE:
+        seen.append(([job.trial for job in jobs], jobs[0].start, jobs[0].stop))
+        for job in jobs:
+            scheduler.report(job.trial, job.stop, float(-job.trial))  # later ones are better
+    assert seen[:6] == [
+        (list(range(9)), 0, 1), ([6, 7, 8], 1, 3), ([8], 3, 9),
+        ([9, 10, 11], 0, 3), ([11], 3, 9), ([12, 13, 14], 0, 9),
+    ]  # fmt: skip
+    assert seen[6:] == [
+        (list(range(15, 24)), 0, 1), ([24, 25, 26], 0, 3), ([27], 0, 9),
+        ([28, 29, 30], 0, 3), ([31], 0, 9), ([32, 33, 34], 0, 9),
+    ]  # fmt: skip
+
+
+def test_the_rungs_are_those_of_dehb():
+    """(bracket, budget) of every evaluation of DEHB 0.1.2 in three rounds at R = 27."""
+    file = Path(__file__).parents[1] / "strategies" / "data" / "dehb.json"
+    order = json.loads(file.read_text())["order"]
+    plan = hyperband(max_budget=27, table="table-1", promote="first-round", trials=46 + 2 * 65)
+    rows = plan.plan().rows
+    assert [[row.bracket, row.budget] for row in rows for _ in range(row.members)] == [
+        entry[:2] for entry in order
+    ]
+
+
+def test_who_promotes_is_one_of_two():
+    with pytest.raises(SchedulerError, match="promote must be one of always, first-round"):
+        hyperband(promote="never")

@@ -3,12 +3,15 @@
 import pytest
 
 import bojax
-from bojax.coordinate import METHODS, bohb, gp_hyperband
-from bojax.strategies import GPStrategy, KernelDensity
+from bojax.coordinate import METHODS, bohb, dehb, gp_hyperband
+from bojax.strategies import DEHB, GPStrategy, KernelDensity
 from tests.sweep.conftest import TASK, make_data
 
 
-@pytest.mark.parametrize(("name", "kind"), [("bohb", KernelDensity), ("gp_hyperband", GPStrategy)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("bohb", KernelDensity), ("dehb", DEHB), ("gp_hyperband", GPStrategy)],
+)
 def test_a_method_replaces_strategy_and_scheduler(small, name, kind):
     sweep = small(method=name, max_budget=9, bracket=None)
     assert isinstance(sweep.strategy, kind)
@@ -41,6 +44,42 @@ def test_bohb_fills_later_brackets_by_its_model_and_resumes(small, table, tmp_pa
         ).run(17)  # fmt: skip
     resumed = bojax.Sweep.resume(store, TASK, data=make_data())
     assert table(resumed) == table(result)
+
+
+def test_dehb_breeds_at_every_rung_and_resumes(small, table, tmp_path):
+    """At R = 3 a round starts 5 trials, and every later one 6: the last one is 17 in all."""
+    settings = {"method": dehb(max_budget=3), "bracket": None}
+    result = small(**settings).run(17)
+    assert [t.fidelity for t in result.trials[5:]] == [1, 1, 1, 3, 3, 3] * 2
+
+    class Stop(Exception):
+        pass
+
+    rungs = []
+
+    def stop(event):
+        rungs.append(event.kind)
+        if rungs.count("rung") == 5:
+            raise Stop
+
+    store = tmp_path / "a.db"
+    with pytest.raises(Stop):
+        small(**settings, store=store, callbacks=[stop]).run(17)
+    resumed = bojax.Sweep.resume(store, TASK, data=make_data())
+    assert table(resumed) == table(result)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"f": 0.0}, "f must lie in"),
+        ({"cr": 1.1}, "cr must lie in"),
+        ({"max_budget": 2}, "max_budget must be at least eta times"),
+    ],
+)
+def test_bad_settings_of_dehb_are_named(settings, words):
+    with pytest.raises(ValueError, match=words):
+        dehb(**settings)
 
 
 def test_settings_reach_both_halves(small):

@@ -21,7 +21,7 @@ import record
 
 import bojax
 from bojax.benchmark.problems import recorded
-from bojax.coordinate import Coordinator, bohb, gp_hyperband
+from bojax.coordinate import Coordinator, bohb, freeze_thaw, gp_hyperband
 from bojax.stats import paired_bootstrap
 
 FILE = record.ROWS / "multi_fidelity.csv"
@@ -31,6 +31,7 @@ EPOCHS = 27
 FULL = 300  # full trainings a run may spend
 # Trials started at most, as many as those epochs can pay for: a history has room for all.
 MANY, FEW, MOST = 2500, 1000, 700  # of halving, of the median rule, of what a model fills
+MEAN, SLOTS = 4, 4  # of freeze-thaw: epochs a trial on average, trials trained at once
 MEASURED = 100  # full trainings after which the best loss is noted
 
 
@@ -49,6 +50,8 @@ def method(name: str):
         joined = bohb(max_budget=EPOCHS)
     elif name == "gp_hyperband":
         joined = gp_hyperband(max_budget=EPOCHS)
+    elif name == "freeze_thaw":
+        joined = freeze_thaw(max_budget=EPOCHS, mean_budget=MEAN, slots=SLOTS)
     else:
         scheduler = getattr(schedulers, name)
         more = {"bracket": 27} if name == "successive_halving" else {}
@@ -61,7 +64,7 @@ def method(name: str):
 
 METHODS = (
     "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "gp",
-    "gp_hyperband",
+    "gp_hyperband", "freeze_thaw",
 )  # fmt: skip
 
 

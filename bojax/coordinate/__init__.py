@@ -3,11 +3,16 @@
 from collections.abc import Callable
 
 from bojax.coordinate._bohb import bohb
+from bojax.coordinate._freeze_thaw import freeze_thaw
 from bojax.coordinate._gp_hyperband import gp_hyperband
 from bojax.coordinate._methods import Method
 from bojax.coordinate.coordinator import Coordinator
 from bojax.coordinate.events import Event
 
-METHODS: dict[str, Callable[..., Method]] = {"bohb": bohb, "gp_hyperband": gp_hyperband}
+METHODS: dict[str, Callable[..., Method]] = {
+    "bohb": bohb,
+    "freeze_thaw": freeze_thaw,
+    "gp_hyperband": gp_hyperband,
+}
 
-__all__ = ["METHODS", "Coordinator", "Event", "Method", "bohb", "gp_hyperband"]
+__all__ = ["METHODS", "Coordinator", "Event", "Method", "bohb", "freeze_thaw", "gp_hyperband"]

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bojax.coordinate._advice import advised
 from bojax.coordinate.events import Callback, Event
 from bojax.coordinate.explore import explored, names_to_explore
 from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
@@ -106,7 +107,10 @@ class Coordinator:
             seed=seed,
             sizes=Sizes(evaluations=plan.trials),
             capacity=sum(row.members for row in plan.rows),
-            batch=max(row.members for row in plan.rows if row.rung == 0),
+            batch=min(
+                max(row.members for row in plan.rows if row.rung == 0),
+                getattr(scheduler, "slots", ALL),
+            ),
         )
         self._explored: tuple[str, ...] = ()
         if (explore := getattr(scheduler, "explore", None)) is not None:
@@ -119,6 +123,7 @@ class Coordinator:
         self._budget_rows: dict[float, float] = {}  # budget -> its coordinate of a row
         self.trials: list[Trial] = []
         self.exhausted = False  # whether a finite space has nothing left to suggest
+        self._drawn: list[tuple[np.ndarray, Any]] = []  # by who advised
         self._infos: dict[int, Any] = {}  # tag and raw sample of trials of this process
         self.reports: list[Report] = []
         self.spent = 0.0
@@ -139,6 +144,8 @@ class Coordinator:
 
     def turn(self) -> bool:
         """One rung: ask, train, report, commit. False when there is nothing left to do."""
+        began = time.perf_counter()
+        self._drawn = advised(self)
         jobs = self.scheduler.next_jobs(ALL)
         if jobs is DONE:
             return False
@@ -147,7 +154,6 @@ class Coordinator:
                 f"run {self.run_id!r}: the scheduler waits, but nothing is running; "
                 "it lost a report."
             )
-        began = time.perf_counter()
         filled, unfilled = self._fill([job for job in jobs if not job.donors])
         jobs = self._cloned(filled, jobs)
         asked = time.perf_counter()
@@ -220,7 +226,7 @@ class Coordinator:
             for job in new[: len(new) - left]:  # the strategy is to see them as pending
                 self._pending(job)
             source = type(self.session.strategy).__name__
-            asked = self.session.ask(left)
+            asked, self._drawn = self._drawn or self.session.ask(left), []
             configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
             for (row, info), config in zip(asked, configs, strict=True):
                 self._open(row, config, source, info)

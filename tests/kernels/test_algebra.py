@@ -17,6 +17,7 @@ from bojax.kernels import (
     Decay,
     Fidelity,
     Kernel,
+    LearningCurve,
     Linear,
     LogNormal,
     Matern12,
@@ -62,6 +63,7 @@ KERNELS = {
     "white": White(),
     "fidelity": Fidelity().on(0),
     "decay": Decay().on(0),
+    "learning curve": LearningCurve(),
     "warped": Warped(Matern52()),
     # each with parameters of another bijector somewhere, and parts of every kind inside
     "sum": Matern52(shifted).scaled() + Linear(shifted).scaled(shifted),
@@ -74,7 +76,8 @@ KERNELS = {
     + RBF().on(1).scaled() * Decay(shifted).on(0),
 }
 NEW = [
-    "rational quadratic", "periodic", "linear", "constant", "white", "fidelity", "decay", "warped",
+    "rational quadratic", "periodic", "linear", "constant", "white", "fidelity", "decay",
+    "learning curve", "warped",
 ]  # fmt: skip
 
 

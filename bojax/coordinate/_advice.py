@@ -17,14 +17,17 @@ from bojax.strategies.weighing import weigh
 def advised(coordinator: Any) -> list[tuple[np.ndarray, Any]]:
     """Tell the scheduler what to go on with; the rows of new trials among it.
 
-    Nothing is told without candidates, or while there are configurations to start with.
+    Nothing is told without candidates; configurations to start with come before all others.
     """
     scheduler, session = coordinator.scheduler, coordinator.session
     if not hasattr(scheduler, "prefer") or not hasattr(session.strategy, "weigh_on_host"):
         return []
     frozen, fresh, places = scheduler.candidates()
     trials = coordinator.trials
-    if not (frozen or fresh) or len(trials) < len(coordinator._first):
+    given = len(coordinator._first) - len(trials)
+    if given > 0:
+        scheduler.prefer([None] * min(given, fresh) + frozen)
+    if given > 0 or not (frozen or fresh):
         return []
     whole = scheduler.max_budget
     order, drawn = weigh(

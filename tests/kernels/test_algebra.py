@@ -49,7 +49,8 @@ MIXED = bojax.Space(
     }
 )
 D, N = 4, 12
-BUILT_FOR = (np.ones(D, bool), np.array([False, False, True, True]), 4.0)
+# used, gapped, how many, and which holds a budget
+BUILT_FOR = (np.ones(D, bool), np.array([False, False, True, True]), 4.0, np.arange(D) == 3)
 shifted = Parameter(0.3, LogNormal(0.0, 1.0), bijector=ShiftedLog(0.2))
 KERNELS = {
     "matern12": Matern12(),

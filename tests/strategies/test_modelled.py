@@ -67,11 +67,23 @@ def test_failures_are_lines_like_others():
     assert set(kept(history, 3)) == {0, 4, 8}
 
 
+def suggested(parameter, most, values):
+    """What comes after so many values at 0, 1, 2, ..."""
+    strategy = bojax.strategies.gp(lines=most)
+    optimizer = bojax.Optimizer({"n": parameter}, strategy=strategy, seed=0)
+    for n, value in enumerate(values):
+        optimizer.tell({"n": n}, float(value))
+    return optimizer.ask().config["n"]
+
+
+VALUES = [(n - 7) ** 2 + n % 3 for n in range(20)]
+
+
 @pytest.mark.parametrize("most", [8, 64])
-def test_a_suggestion_depends_on_how_many_lines_are_modelled(most):
-    """And is never one of the rows that were left out of the model."""
-    space = bojax.Space({"n": bojax.Int(0, 20)})
-    optimizer = bojax.Optimizer(space, strategy=bojax.strategies.gp(lines=most), seed=0)
-    for n in range(20):
-        optimizer.tell({"n": n}, float((n - 7) ** 2 + n % 3))
-    assert optimizer.ask().config == {"n": 20}
+def test_what_is_left_out_of_the_model_is_not_suggested_again(most):
+    assert suggested(bojax.Int(0, 20), most, VALUES) == 20
+
+
+def test_a_suggestion_depends_on_how_many_lines_are_modelled():
+    few, all_of_them = (suggested(bojax.Float(0, 20), most, VALUES) for most in (8, 64))
+    assert few != all_of_them

@@ -60,8 +60,8 @@ class Sweep:
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
         scheduler: how budget is given out: a name of `bojax.schedulers.METHODS`, or a mapping
             with its own settings, `{"name": "asha", "slots": 16}`.
-        method: what replaces both: "bohb", "gp_hyperband", "freeze_thaw", or one of `bojax.coordinate` with
-            settings of its own, whose budgets are the sweep's then.
+        method: what replaces both: "bohb", "gp_hyperband", "freeze_thaw", or one of
+            `bojax.coordinate` with settings of its own, whose budgets are the sweep's then.
         max_budget: what the survivors are trained for; the horizon of schedules.
         min_budget: after which a trial may first be judged.
         unit: what budgets count: "epochs", "steps", "examples", "percent" of the training

@@ -23,7 +23,7 @@ import references
 
 import bojax
 from bojax.benchmark.problems import recorded
-from bojax.coordinate import Coordinator, bohb, dehb, gp_hyperband
+from bojax.coordinate import Coordinator, bohb, dehb, freeze_thaw, gp_hyperband
 from bojax.stats import paired_bootstrap
 
 FILE = record.ROWS / "multi_fidelity.csv"
@@ -33,6 +33,7 @@ EPOCHS = 27
 FULL = 300  # full trainings a run may spend
 # Trials started at most, as many as those epochs can pay for: a history has room for all.
 MANY, FEW, MOST = 2500, 1000, 700  # of halving, of the median rule, of what a model fills
+MEAN, SLOTS = 4, 4  # of freeze-thaw: epochs a trial on average, trials trained at once
 MEASURED = 100  # full trainings after which the best loss is noted
 
 
@@ -53,6 +54,8 @@ def method(name: str):
         joined = dehb(max_budget=EPOCHS)
     elif name == "gp_hyperband":
         joined = gp_hyperband(max_budget=EPOCHS)
+    elif name == "freeze_thaw":
+        joined = freeze_thaw(max_budget=EPOCHS, mean_budget=MEAN, slots=SLOTS)
     else:
         scheduler = getattr(schedulers, name)
         more = {"bracket": 27} if name == "successive_halving" else {}
@@ -66,7 +69,7 @@ def method(name: str):
 REFERENCE = "DEHB 0.1.2"  # runs in an environment of its own
 METHODS = (
     "random", "random x2", "successive_halving", "hyperband", "asha", "median", "bohb", "dehb",
-    "gp", "gp_hyperband",
+    "gp", "gp_hyperband", "freeze_thaw",
 )  # fmt: skip
 
 

@@ -64,8 +64,8 @@ class Sweep:
         strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
         scheduler: how budget is given out: a name of `bojax.schedulers.METHODS`, or a mapping
             with its own settings, `{"name": "asha", "slots": 16}`.
-        method: what replaces both: "bohb", "gp_hyperband", or one of `bojax.coordinate` with
-            settings of its own, whose budgets are the sweep's then.
+        method: what replaces both: "bohb", "dehb", "gp_hyperband", "freeze_thaw", or one of
+            `bojax.coordinate` with settings of its own, whose budgets are the sweep's then.
         max_budget: what the survivors are trained for; the horizon of schedules. By default 27,
             with "replicas" all folds and seeds.
         min_budget: after which a trial may first be judged.
@@ -834,6 +834,8 @@ def _method(method: str | Method, **settings: Any) -> Method:
     Raises:
         ConfigError: nobody has it.
     """
+    import inspect
+
     if isinstance(method, Method):
         return method
     if method not in METHODS:
@@ -841,7 +843,8 @@ def _method(method: str | Method, **settings: Any) -> Method:
             f"method: expected one of {', '.join(METHODS)}, or a bojax.coordinate.Method, got "
             f"{method!r}."
         )
-    return METHODS[method](**settings)
+    takes = inspect.signature(METHODS[method]).parameters  # not all of them have rungs, so an eta
+    return METHODS[method](**{k: v for k, v in settings.items() if k in takes})
 
 
 def _scheduler_settings(name: str | Mapping[str, Any], **settings: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from bojax.kernels.constant import Constant, White
 from bojax.kernels.fidelity import Decay, Fidelity
 from bojax.kernels.kernel import Columns, Kernel, Product, Scaled, Selected, Sum
+from bojax.kernels.learning_curve import LearningCurve
 from bojax.kernels.linear import Linear
 from bojax.kernels.matern import Matern12, Matern32, Matern52
 from bojax.kernels.parameter import (
@@ -33,6 +34,7 @@ __all__ = [
     "Flat",
     "HalfCauchy",
     "Kernel",
+    "LearningCurve",
     "Linear",
     "Log",
     "LogNormal",

@@ -38,6 +38,7 @@ class Columns(NamedTuple):
         used: `[D]` bool; columns not in use have no hyperparameters.
         gapped: `[D]` bool; columns that some rows do not have.
         dimensions: how many are in use, a float.
+        budget: `[D]` bool, the column that holds a budget; None for none.
 
     Example:
         >>> import bojax
@@ -48,6 +49,7 @@ class Columns(NamedTuple):
     used: Any
     gapped: Any
     dimensions: Any
+    budget: Any = None
 
     @classmethod
     def plain(cls, columns: int, dimensions: Any = None) -> Columns:
@@ -300,7 +302,9 @@ class Selected(Kernel):
             )
         at = jnp.asarray(self.columns)
         used = columns.used[at]
-        part = Columns(used, columns.gapped[at], jnp.sum(used.astype(columns.dimensions.dtype)))
+        dimensions = jnp.sum(used.astype(columns.dimensions.dtype))
+        budget = None if columns.budget is None else columns.budget[at]
+        part = Columns(used, columns.gapped[at], dimensions, budget)
         return replace(self, kernel=self.kernel.build(part))
 
 

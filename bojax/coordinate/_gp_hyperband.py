@@ -1,9 +1,9 @@
 """GP-Hyperband: Hyperband whose brackets are filled by a Gaussian process over all budgets.
 
 The surrogate is one over configuration and budget, so that a bracket learns from every rung of
-those before it: the kernel over the budget is that of K. Swersky, J. Snoek and R. P. Adams,
-"Freeze-thaw Bayesian optimization", 2014 (:mod:`bojax.kernels.fidelity`), the brackets are those
-of L. Li et al., "Hyperband", JMLR 18 (2018).
+those before it. Its kernel is that of K. Swersky, J. Snoek and R. P. Adams, "Freeze-thaw Bayesian
+optimization", 2014 (:class:`bojax.kernels.LearningCurve`), the brackets are those of L. Li et al.,
+"Hyperband", JMLR 18 (2018).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 from bojax.coordinate._methods import Method
 from bojax.strategies import gp
 
+LINES = 256  # a fit is cubic in them, and one is made for every bracket
+
 
 def gp_hyperband(
     *,
@@ -20,13 +22,16 @@ def gp_hyperband(
     min_budget: int = 1,
     eta: float = 3,
     table: str = "algorithm-1",
+    kernel: str = "learning_curve",
+    lines: int | None = LINES,
     **settings: Any,
 ) -> Method:
     """Hyperband's brackets, filled by a Gaussian process over configuration and budget.
 
     Args:
         max_budget, min_budget, eta, table: of :func:`bojax.schedulers.hyperband`.
-        settings: of :func:`bojax.strategies.gp`.
+        kernel: of the model; "learning_curve" is :class:`bojax.kernels.LearningCurve`.
+        lines, settings: of :func:`bojax.strategies.gp`.
 
     Returns:
         A :class:`Method`, for `bojax.Sweep(method=...)`.
@@ -37,4 +42,5 @@ def gp_hyperband(
         4
     """
     budgets = {"max_budget": max_budget, "min_budget": min_budget, "eta": eta}
-    return Method("gp_hyperband", gp(**settings), {"name": "hyperband", **budgets, "table": table})
+    strategy = gp(kernel=kernel, lines=lines, **settings)
+    return Method("gp_hyperband", strategy, {"name": "hyperband", **budgets, "table": table})

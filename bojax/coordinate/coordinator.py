@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bojax.coordinate._advice import advised
 from bojax.coordinate._copies import Copies
 from bojax.coordinate.diverged import check_one_lives
 from bojax.coordinate.events import Callback, Event
@@ -107,7 +108,10 @@ class Coordinator:
             seed=seed,
             sizes=Sizes(evaluations=plan.trials),
             capacity=sum(row.members for row in plan.rows),
-            batch=max(row.members for row in plan.rows if row.rung == 0),
+            batch=min(
+                max(row.members for row in plan.rows if row.rung == 0),
+                getattr(scheduler, "slots", ALL),
+            ),
         )
         self._copies: Copies | None = None
         if (explore := getattr(scheduler, "explore", None)) is not None:
@@ -120,6 +124,7 @@ class Coordinator:
         self._budget_rows: dict[float, float] = {}  # budget -> its coordinate of a row
         self.trials: list[Trial] = []
         self.exhausted = False  # whether a finite space has nothing left to suggest
+        self._drawn: list[tuple[np.ndarray, Any]] = []  # by who advised
         self._infos: dict[int, Any] = {}  # tag and raw sample of trials of this process
         self.reports: list[Report] = []
         self.spent = 0.0
@@ -140,6 +145,8 @@ class Coordinator:
 
     def turn(self) -> bool:
         """One rung: ask, train, report, commit. False when there is nothing left to do."""
+        began = time.perf_counter()
+        self._drawn = advised(self)
         jobs = self.scheduler.next_jobs(ALL)
         if jobs is DONE:
             return False
@@ -148,7 +155,6 @@ class Coordinator:
                 f"run {self.run_id!r}: the scheduler waits, but nothing is running; "
                 "it lost a report."
             )
-        began = time.perf_counter()
         filled, unfilled = self._fill([job for job in jobs if not job.donors])
         jobs = self._cloned(filled, jobs)
         asked = time.perf_counter()
@@ -225,7 +231,7 @@ class Coordinator:
             if stop is not None:
                 given = np.full(self.space.table.columns, np.nan)
                 given[self._column] = self._budget_row(stop)
-            asked = self.session.ask(len(jobs), given)
+            asked, self._drawn = self._drawn or self.session.ask(len(jobs), given), []
             configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
             for (row, info), config in zip(asked, configs, strict=True):
                 self._open(row, config, source, info)

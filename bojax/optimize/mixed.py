@@ -217,7 +217,7 @@ def _better(a: Found, b: Found) -> Found:
 
 
 def neighbours(table: SpaceTable, key, rows, discrete, size: int):
-    """`size` neighbours of each canonical row, `[B, D]` -> `[B, size, D]`, the first the row itself.
+    """`size` neighbours of each canonical row, `[B, D]` -> `[B, size, D]`, first the row itself.
 
     Each other one changes one free discrete column: half of the time by one cell, otherwise
     to any value.

@@ -1,6 +1,7 @@
 """Schedulers: who trains on, and how far. Deterministic state machines, one method a file."""
 
 from bojax.schedulers._asha import asha
+from bojax.schedulers._freeze_thaw import freeze_thaw
 from bojax.schedulers._full_budget import full_budget
 from bojax.schedulers._hyperband import hyperband
 from bojax.schedulers._median import median
@@ -25,6 +26,7 @@ __all__ = [
     "Signal",
     "asha",
     "by_name",
+    "freeze_thaw",
     "full_budget",
     "hyperband",
     "median",

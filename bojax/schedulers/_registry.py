@@ -9,6 +9,7 @@ from typing import Any
 from bojax import plugins
 from bojax.errors import SchedulerError
 from bojax.schedulers._asha import asha
+from bojax.schedulers._freeze_thaw import freeze_thaw
 from bojax.schedulers._full_budget import full_budget
 from bojax.schedulers._hyperband import hyperband
 from bojax.schedulers._median import median
@@ -23,6 +24,7 @@ from bojax.schedulers._wilcoxon import wilcoxon
 
 METHODS: dict[str, Callable[..., Scheduler]] = {
     "asha": asha,
+    "freeze_thaw": freeze_thaw,
     "full_budget": full_budget,
     "hyperband": hyperband,
     "median": median,

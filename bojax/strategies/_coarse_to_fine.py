@@ -36,7 +36,6 @@ from bojax.space.edges import EDGE, WIDEN
 from bojax.space.narrow import narrowed
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
-from bojax.strategies._choosing import refuse_several
 from bojax.strategies._cmaes import CMAES
 from bojax.strategies._de import DE
 from bojax.strategies._random import feasible_points
@@ -107,7 +106,7 @@ class CoarseToFine:
         Raises:
             ValueError: a space that is a pool, which has no ranges; several objectives.
         """
-        refuse_several("coarse_to_fine", sizes)
+        protocol.refuse_several("coarse_to_fine", sizes)
         if table.pool is not None:
             raise ValueError(
                 "coarse_to_fine: a pool of configurations has no ranges to narrow; search it with "

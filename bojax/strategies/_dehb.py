@@ -31,7 +31,7 @@ from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
-from bojax.strategies._choosing import choose, final, free_columns, refuse_several
+from bojax.strategies._choosing import choose, final, free_columns
 from bojax.strategies._de import CR, F, Population, held
 from bojax.strategies.protocol import Sizes
 
@@ -115,7 +115,7 @@ class DEHB:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        refuse_several("dehb", sizes)
+        protocol.refuse_several("dehb", sizes)
         return State(table, np.zeros(len(self.budgets), np.int32))
 
     def ask(self, state: State, history: History, key, q: int, given=None, wanted=None):

@@ -16,6 +16,7 @@ from bojax.history import History, Status
 from bojax.space import table as tables
 from bojax.strategies import protocol
 from bojax.strategies._fantasies import targets_of
+from bojax.strategies._modelled import modelled
 from bojax.surrogates import Fantasies
 
 SMALL = 0.01  # nats of log EI below which a parameter is not named in the text
@@ -100,6 +101,7 @@ def explain_on_host(strategy, state, history: History, bits, row: np.ndarray, tr
             f"explain: trial {trial} comes from the initial design: fewer than two results were "
             "known before it, so no model chose it."
         )
+    known = modelled(known, state.table, strategy.lines)
     with jax.enable_x64(True), single_threaded(history.capacity):
         found = _program(strategy, state._replace(fitted=np.int32(0)), known, bits, row)
         return Told(*map(np.asarray, found))

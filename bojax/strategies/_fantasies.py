@@ -92,7 +92,8 @@ def targets_of(fantasy: Fantasies, table: SpaceTable, given):
     rows = fantasy.posterior.features.coordinate
     fixed = jnp.where(table.role == tables.PARAMETER, jnp.nan, given)
     if table.pool is not None:  # a member in another context is another member
-        return jnp.where(table.role == tables.PARAMETER, rows, tables.with_given(table, rows, fixed))
+        members = tables.with_given(table, rows, fixed)
+        return jnp.where(table.role == tables.PARAMETER, rows, members)
     largest = jnp.where(table.role == tables.FIDELITY, 1.0, rows)
     return jnp.where(jnp.isnan(fixed), largest, fixed)
 

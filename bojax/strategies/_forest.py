@@ -34,7 +34,7 @@ from bojax.pytrees import pytree
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
-from bojax.strategies._choosing import free_columns, once, refuse_several, taken_among
+from bojax.strategies._choosing import free_columns, once, taken_among
 from bojax.strategies._pool import wide_candidates
 from bojax.strategies._random import feasible_points
 from bojax.strategies.protocol import ALTERNATIVES, Sizes, Taken
@@ -109,7 +109,7 @@ class ForestStrategy:
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
-        refuse_several("forest", sizes)
+        protocol.refuse_several("forest", sizes)
         initial = self.initial
         if initial is None:
             initial = design_size(table, sizes.evaluations)

@@ -26,12 +26,14 @@ from bojax.space.table import SpaceTable
 from bojax.strategies import protocol
 from bojax.strategies._explain import explain_on_host
 from bojax.strategies._fantasies import by_fantasies
+from bojax.strategies._modelled import modelled
 from bojax.strategies._penalised import by_penalties
 from bojax.strategies._sobol import Sobol
 from bojax.strategies._stopping import stopping_on_host
 from bojax.strategies._thompson import by_thompson
 from bojax.strategies._ucb_pe import by_ucb_pe
 from bojax.strategies.protocol import Sizes
+from bojax.strategies.weighing import weigh_on_host
 from bojax.surrogates import GP, Data, Starts
 from bojax.surrogates import gp as surrogate_of
 from bojax.surrogates.transforms import half_rank
@@ -93,6 +95,7 @@ class GPStrategy:
     candidates: int = field(default=SOBOL_CANDIDATES, metadata={"static": True})
     local: int = field(default=LOCAL_CANDIDATES, metadata={"static": True})
     lanes: int = field(default=LANES, metadata={"static": True})
+    lines: int | None = field(default=None, metadata={"static": True})
 
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
@@ -194,17 +197,22 @@ class GPStrategy:
         _, posterior, theta, _ = jax.lax.while_loop(unfinished, body, start)
         return posterior, theta
 
-    def suggest(self, state, posterior, history, key, q, given, wanted, fantasies, pending):
+    def suggest(
+        self, state, posterior, history, key, q, given, wanted, fantasies, pending, asked=None
+    ):
         """Rows from a fitted posterior by the batch rule: `(state, rows, info)`.
 
         Args:
+            history: what the posterior was fitted to.
             fantasies: static, S.
             pending: static; False promises that no line of the history is pending.
+            asked: the history whose rows are taken, where it has more lines.
         """
         known, propose = BATCHES[self.batch](
             self, state, posterior, history, key, given, fantasies, pending
         )
-        _, rows, info = protocol.one_by_one(history, q, wanted, known, propose)
+        asked = history if asked is None else asked
+        _, rows, info = protocol.one_by_one(asked, q, wanted, known, propose)
         return state._replace(asked=state.asked + wanted), rows, info
 
     # ------------------------------------------------------------------ the host's door
@@ -216,13 +224,27 @@ class GPStrategy:
         entered the precision.
         """
         if self.designs(state, history, np):
-            return _design_program(self, state, history, bits, q, given, wanted)
-        state, posterior = _fit_program(self, state, history, bits)
+            return self.design_on_host(state, history, bits, q, given, wanted)
+        known = modelled(history, state.table, self.lines)
+        state, posterior = self.fit_on_host(state, known, bits)
         pending = bool((history.status == Status.PENDING).any())
         fantasies = self.fantasies if q > 1 or pending else 1
+        asked = None if known is history else history
         return _suggest_program(
-            self, state, posterior, history, bits, q, given, wanted, fantasies, pending
+            self, state, posterior, known, bits, q, given, wanted, fantasies, pending, asked
         )
+
+    def design_on_host(self, state, history: History, bits, q: int, given, wanted: int):
+        """:meth:`design` as a named program."""
+        return _design_program(self, state, history, bits, q, given, wanted)
+
+    def fit_on_host(self, state, history: History, bits):
+        """:meth:`fit` as a named program."""
+        return _fit_program(self, state, history, bits)
+
+    def weigh_on_host(self, state, history: History, bits, q: int, given, wanted: int, *others):
+        """See :func:`bojax.strategies.weighing.weigh_on_host`."""
+        return weigh_on_host(self, state, history, bits, q, given, wanted, *others)
 
     def explain_on_host(self, state, history: History, bits, row, trial: int):
         """See :func:`bojax.strategies._explain.explain_on_host`."""
@@ -245,6 +267,7 @@ def gp(
     candidates: int = SOBOL_CANDIDATES,
     local: int = LOCAL_CANDIDATES,
     lanes: int = LANES,
+    lines: int | None = None,
 ) -> GPStrategy:
     """Bayesian optimisation with a Gaussian process, the default strategy.
 
@@ -263,6 +286,9 @@ def gp(
         candidates, local: Sobol points and perturbations of the incumbent scored for each
             suggestion.
         lanes: how many of the best climb; must divide `candidates + local`.
+        lines: results that are modelled at most: those of the largest budgets, and of smaller
+            ones a part, spread over their values. None for all; the time is cubic in them. Whole
+            runs as one pure function (`bojax.loop`) model all.
 
     Raises:
         ValueError: a setting out of range, naming it.
@@ -284,6 +310,7 @@ def gp(
         ("candidates", candidates, 1),
         ("local", local, 0),
         ("lanes", lanes, 1),
+        ("lines", 2 if lines is None else lines, 2),
     ):
         if value < least:
             raise ValueError(f"gp: {name} must be at least {least}, got {value}.")
@@ -300,6 +327,7 @@ def gp(
         candidates=candidates,
         local=local,
         lanes=lanes,
+        lines=lines,
     )
 
 
@@ -345,7 +373,9 @@ def _fit_program(strategy, state, history, bits):
 
 @jit(static_argnames=("q", "fantasies", "pending"))
 def _suggest_program(
-    strategy, state, posterior, history, bits, q, given, wanted, fantasies, pending
+    strategy, state, posterior, history, bits, q, given, wanted, fantasies, pending, asked
 ):
     key = jax.random.wrap_key_data(bits)
-    return strategy.suggest(state, posterior, history, key, q, given, wanted, fantasies, pending)
+    return strategy.suggest(
+        state, posterior, history, key, q, given, wanted, fantasies, pending, asked
+    )

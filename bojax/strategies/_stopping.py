@@ -22,6 +22,7 @@ from bojax.configuration import jit, single_threaded
 from bojax.history import History
 from bojax.strategies import protocol
 from bojax.strategies._fantasies import targets_of
+from bojax.strategies._modelled import modelled
 from bojax.strategies._pool import best_row, candidate_pool
 from bojax.strategies._ucb_pe import WIDTH
 from bojax.surrogates import Fantasies
@@ -85,6 +86,7 @@ def stopping_on_host(strategy, state, history: History, bits) -> Told:
     """
     if np.sum(protocol.told_lines(history, np)) < 2:
         raise ValueError("stopping: needs two usable results to have a model; go on.")
+    history = modelled(history, state.table, strategy.lines)
     with jax.enable_x64(True), single_threaded(history.capacity):
         found = _program(strategy, state._replace(fitted=np.int32(0)), history, bits)
         return Told(*map(np.asarray, found))

@@ -107,9 +107,12 @@ class Session:
         self._unscratch()
         return found
 
+    def _class_of(self, wanted: int) -> int:
+        at_least = max(wanted, min(self._class or 1, Q_CLASSES[-1]))
+        return next(size for size in Q_CLASSES if size >= min(at_least, Q_CLASSES[-1]))
+
     def _ask_batch(self, wanted: int, given: np.ndarray) -> list[tuple[np.ndarray, dict]]:
-        at_least = min(self._class or 1, Q_CLASSES[-1])
-        q = next(size for size in Q_CLASSES if size >= max(wanted, at_least))
+        q = self._class_of(wanted)
         history = ordered(self._view(q))
         tiled = np.tile(given, (q, 1))
         anchored = self._anchored(given)
@@ -124,6 +127,16 @@ class Session:
             self.state = jax.tree.map(np.asarray, state)
         if other_anchors:
             self.state = self.state._replace(table=self.space.table)
+        found = self._usable(rows, info, wanted, given)
+        some = np.asarray(info.valid)[:wanted].any() and np.isnan(given).all()
+        if not found and some and self._is_listed:
+            return self._ask_batch(wanted, given)  # all of them too near to a constraint
+        return found
+
+    def _usable(
+        self, rows: Any, info: Any, wanted: int, given: np.ndarray
+    ) -> list[tuple[np.ndarray, dict]]:
+        """Rows of a batch with tag and raw sample, another where one is present or infeasible."""
         rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
         rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
@@ -139,8 +152,6 @@ class Session:
                 own = self._comparable(row)
             present = np.concatenate([present, own[None]])
             found.append((row, {"tag": tag, "raw": sample}))
-        if not found and valid.any() and np.isnan(given).all() and self._is_listed:
-            return self._ask_batch(wanted, given)  # all of them too near to a constraint
         return found
 
     @property

@@ -17,6 +17,7 @@ from bojax.kernels import (
     Decay,
     Fidelity,
     Kernel,
+    LearningCurve,
     Linear,
     LogNormal,
     Matern12,
@@ -48,7 +49,8 @@ MIXED = bojax.Space(
     }
 )
 D, N = 4, 12
-BUILT_FOR = (np.ones(D, bool), np.array([False, False, True, True]), 4.0)
+# used, gapped, how many, and which holds a budget
+BUILT_FOR = (np.ones(D, bool), np.array([False, False, True, True]), 4.0, np.arange(D) == 3)
 shifted = Parameter(0.3, LogNormal(0.0, 1.0), bijector=ShiftedLog(0.2))
 KERNELS = {
     "matern12": Matern12(),
@@ -62,6 +64,7 @@ KERNELS = {
     "white": White(),
     "fidelity": Fidelity().on(0),
     "decay": Decay().on(0),
+    "learning curve": LearningCurve(),
     "warped": Warped(Matern52()),
     # each with parameters of another bijector somewhere, and parts of every kind inside
     "sum": Matern52(shifted).scaled() + Linear(shifted).scaled(shifted),
@@ -74,7 +77,8 @@ KERNELS = {
     + RBF().on(1).scaled() * Decay(shifted).on(0),
 }
 NEW = [
-    "rational quadratic", "periodic", "linear", "constant", "white", "fidelity", "decay", "warped",
+    "rational quadratic", "periodic", "linear", "constant", "white", "fidelity", "decay",
+    "learning curve", "warped",
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from bojax.kernels import (
     Constant,
     Decay,
     Fidelity,
+    LearningCurve,
     Linear,
     Matern52,
     Periodic,
@@ -183,6 +184,23 @@ def test_decay_by_hand():
     agree(kernel, jnp.array([[1.0]]), jnp.array([[2.0]]), [[0.125]], [3**-1.5])
 
 
+def test_learning_curves_by_hand():
+    """a k(x, z) + b k'(x, z) decay(s, t) of the columns 0 and 2; the budget is column 1."""
+    budget = jnp.array([False, True, False])
+    columns = Columns.plain(3)._replace(budget=budget)
+    own = [Matern52(of(0.5)), RBF(of(0.7)), Decay(of(2.0), of(0.5))]
+    kernel = LearningCurve(*own).build(columns)
+    x, z = rows(4, 3), rows(5, 3, seed=1)
+    scales = 1.0  # where both begin
+    expected = scales * own[0].on(0, 2).build(Columns.plain(3)).gram(x, z)
+    departures = scales * own[1].on(0, 2).build(Columns.plain(3)).gram(x, z)
+    expected += departures * own[2].on(1).build(Columns.plain(3)).gram(x, z)
+    np.testing.assert_allclose(kernel.gram(x, z), expected, rtol=1e-12)
+    without = LearningCurve(*own).build(Columns.plain(3))  # no budget: all curves at 0
+    moved = without.gram(x.at[:, 1].add(0.5), z)
+    assert np.abs(moved - without.gram(x, z)).max() > 0.01
+
+
 # --------------------------------------------------- categories, inactive columns, padding
 
 
@@ -282,6 +300,7 @@ UNBUILT = {
     "Warped": Warped(RBF()),
     "Fidelity": Fidelity(),
     "Decay": Decay(),
+    "LearningCurve": LearningCurve(),
 }
 
 

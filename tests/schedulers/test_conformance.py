@@ -8,6 +8,8 @@ from bojax.testing import scheduler_checks
 VARIANTS = [
     ("full_budget", {}),
     ("full_budget", {"bracket": 5}),
+    ("freeze_thaw", {"max_budget": 9}),
+    ("freeze_thaw", {"max_budget": 7, "every": 2, "slots": 4, "mean_budget": 5}),
     ("plateau", {"max_budget": 7, "every": 2, "patience": 1}),
     ("successive_halving", {"max_budget": 9}),
     ("successive_halving", {"max_budget": 10, "eta": 2.5, "bracket": 20}),

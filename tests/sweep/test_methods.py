@@ -3,7 +3,7 @@
 import pytest
 
 import bojax
-from bojax.coordinate import METHODS, bohb, dehb, gp_hyperband
+from bojax.coordinate import METHODS, bohb, dehb, freeze_thaw, gp_hyperband
 from bojax.strategies import DEHB, GPStrategy, KernelDensity
 from tests.sweep.conftest import TASK, make_data
 
@@ -82,7 +82,33 @@ def test_bad_settings_of_dehb_are_named(settings, words):
         dehb(**settings)
 
 
+@pytest.mark.slow
+def test_freeze_thaw_goes_on_after_a_kill_as_if_there_was_none(small, table, tmp_path):
+    settings = {
+        "method": freeze_thaw(max_budget=9, slots=2, mean_budget=3, initial=2), "bracket": None,
+    }  # fmt: skip
+    result = small(**settings).run(8)
+    assert result.any_budget and result.best.fidelity == 9.0
+    assert {trial.source for trial in result.trials} == {"GPStrategy"}
+
+    class Stop(Exception):
+        pass
+
+    def stop(event):
+        if event.kind == "rung" and event.data["spent"] >= 10:
+            raise Stop
+
+    store = tmp_path / "a.db"
+    with pytest.raises(Stop):
+        small(**settings, store=store, callbacks=[stop]).run(8)
+    assert table(bojax.Sweep.resume(store, TASK, data=make_data())) == table(result)
+
+
 def test_settings_reach_both_halves(small):
+    sweep = small(method=freeze_thaw(max_budget=5, basket=3, lines=100, kernel="rbf"))
+    assert sweep.max_budget == 5 and sweep.scheduler_settings["basket"] == 3
+    assert sweep.strategy.lines == 100 and sweep.strategy.surrogate.kernel == "rbf"
+    assert small(method="freeze_thaw").strategy.surrogate.kernel == "learning_curve"
     sweep = small(method=gp_hyperband(max_budget=3, eta=3, table="table-1", initial=3))
     assert sweep.max_budget == 3 and sweep.strategy.initial == 3
     assert sweep.scheduler_settings["table"] == "table-1"

@@ -36,6 +36,8 @@ FAMILIES = {
     "rbf": kernels.RBF,
     "rational_quadratic": kernels.RationalQuadratic,
 }
+# Kernels of one's own shape with priors of their own: no recipe adapts them.
+NAMED = {"learning_curve": kernels.LearningCurve}
 # BoTorch 0.18: noise variance ~ LogNormal(-4, 1), of standardised values, at least 1e-4.
 NOISE = LogNormal(-4.0, 1.0)
 NOISE_LOW = math.log(1e-4)

@@ -16,12 +16,13 @@ from bojax.history import merge_equal
 from bojax.kernels.kernel import Columns, Kernel
 from bojax.kernels.parameter import pack, unpack
 from bojax.pytrees import pytree
+from bojax.space import table as tables
 from bojax.surrogates import transforms
 from bojax.surrogates._gp import fit as fitting
 from bojax.surrogates._gp import modes, objective
 from bojax.surrogates._gp.objective import Evidence, Model, Within
 from bojax.surrogates._gp.posterior import Posterior
-from bojax.surrogates._gp.recipes import FAMILIES, RECIPES
+from bojax.surrogates._gp.recipes import FAMILIES, NAMED, RECIPES
 from bojax.surrogates._lines import features_of, host_data
 from bojax.surrogates.data import Data
 
@@ -40,7 +41,8 @@ class GP:
 
     Attributes:
         kernel: "matern52", "matern32", "matern12", "rbf" or "rational_quadratic"; None for the
-            recipe's; "custom" where `custom` is given.
+            recipe's; "learning_curve", of configuration and budget, with priors of its own
+            (:class:`bojax.kernels.LearningCurve`); "custom" where `custom` is given.
         recipe: see `bojax/surrogates/_gp/recipes.py`.
         screened: prior draws evaluated once at a full fit.
         kept: how many of the best of them are searched from.
@@ -76,10 +78,10 @@ class GP:
             )
         if self.kernel is None:
             object.__setattr__(self, "kernel", RECIPES[self.recipe].family)
-        if self.kernel not in FAMILIES and self.kernel != "custom":
+        if self.kernel not in {**FAMILIES, **NAMED} and self.kernel != "custom":
             raise ValueError(
-                f"gp: kernel must be one of {', '.join(FAMILIES)}, or a kernel of bojax.kernels, "
-                f"got {self.kernel!r}."
+                f"gp: kernel must be one of {', '.join((*FAMILIES, *NAMED))}, or a kernel of "
+                f"bojax.kernels, got {self.kernel!r}."
             )
         if self.screened < 0 or not 0 <= self.kept <= self.screened:
             raise ValueError(
@@ -179,6 +181,7 @@ class GP:
         mask = jnp.ones(n, bool) if data.mask is None else jnp.asarray(data.mask)
         used = jnp.ones(d, bool) if data.table is None else data.table.used
         gapped = jnp.zeros(d, bool)
+        budget = jnp.zeros(d, bool) if data.table is None else data.table.role == tables.FIDELITY
         if self.conditional and data.table is not None:
             gapped = jnp.any(data.table.clauses.used, axis=(-1, -2))
         standardised, shift, scale = _standardize(values, mask, RECIPES[self.recipe].standardize)
@@ -188,7 +191,7 @@ class GP:
         evidence = Evidence(
             features_of(data.table, rows),
             *merged[:4],
-            Columns(used, gapped, jnp.sum(used.astype(dtype))),
+            Columns(used, gapped, jnp.sum(used.astype(dtype)), budget),
             Within(*merged[4:]),
         )
         return evidence, shift, scale
@@ -198,13 +201,18 @@ class GP:
         recipe, model = RECIPES[self.recipe], self._model(evidence.columns)
         dtype = evidence.values.dtype
         model = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), model)
-        if recipe.adapt is not None and self.custom is None:
+        if recipe.adapt is not None and self.kernel in FAMILIES:
             model = recipe.adapt(model, evidence)
         return model
 
     def _model(self, columns: Columns) -> Model:
         recipe = RECIPES[self.recipe]
-        spec = self.custom if self.kernel == "custom" else recipe.kernel(FAMILIES[str(self.kernel)])
+        if self.kernel in NAMED:
+            spec = NAMED[str(self.kernel)]()
+        elif self.kernel == "custom":
+            spec = self.custom
+        else:
+            spec = recipe.kernel(FAMILIES[str(self.kernel)])
         return Model(spec.build(columns), recipe.noise, recipe.mean)
 
     def posterior_at(self, theta, data: Data, evidence, shift, scale) -> Posterior:

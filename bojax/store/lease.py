@@ -19,6 +19,7 @@ from bojax.errors import StoreError, StoreInUse
 from bojax.store import faults, schema
 from bojax.store.checkpoints import sweep_checkpoints
 from bojax.store.engine import translated, writing
+from bojax.store.lines import Lines
 from bojax.store.process import Process, alive, this_process
 from bojax.store.transaction import Transaction
 
@@ -52,7 +53,7 @@ class Lease:
     ):
         self.run_id, self.fence = run_id, fence
         self._engine, self._where, self._folder, self._expiry = engine, where, folder, expiry
-        self._lines: dict[Any, Any] | None = None  # as stored; ours alone while we hold
+        self._lines: Lines | None = None  # as stored; ours alone while we hold
         self._held, self._busy = True, False
 
     def __enter__(self) -> Lease:

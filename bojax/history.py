@@ -480,8 +480,8 @@ def _plain(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
         return value
-    if kind is float and math.isfinite(value):
-        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"float": _name_of(value)}
     if kind is dict:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
@@ -495,8 +495,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, IntEnum):
         return int(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"}
+        return {"float": _name_of(value)}
     return value
+
+
+def _name_of(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _restored(value: Any) -> Any:

@@ -13,7 +13,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from bojax.coordinate.events import Callback, Event
 from bojax.coordinate.explore import explored, names_to_explore
 from bojax.errors import SchedulerError, SpaceError, TaskError, TrialError
-from bojax.history import Decision, Job, Report, Status, Trial
+from bojax.history import Decision, Job, Report, Status, Trial, with_changes
 from bojax.schedulers import DONE, WAIT
 from bojax.space import Space
 from bojax.store import Lease, read_checkpoint, write_checkpoint
@@ -152,8 +151,7 @@ class Coordinator:
         jobs = self._cloned(filled, jobs)
         asked = time.perf_counter()
         self.ask_seconds += asked - began
-        for job in jobs:
-            self._pending(job)
+        self._pending(jobs)
         configs = {job.trial: self.trials[job.trial].config for job in jobs}
         reports = self.executor.run(jobs, configs) if jobs else []
         decided = self._take(jobs, reports, unfilled)
@@ -217,8 +215,7 @@ class Coordinator:
             self._open(self.space.encode(config), config, "default", None)
         left = begun + len(new) - len(self.trials)
         if left and not self.exhausted:
-            for job in new[: len(new) - left]:  # the strategy is to see them as pending
-                self._pending(job)
+            self._pending(new[: len(new) - left])  # the strategy is to see them
             source = type(self.session.strategy).__name__
             asked = self.session.ask(left)
             configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
@@ -251,7 +248,7 @@ class Coordinator:
             )  # fmt: skip
             if job.trial == len(self.trials):  # else it was opened before its job was lost
                 self._open(self.space.encode(config), config, "clone", None, donor.id)
-            filled.append(replace(job, clone_of=self.trials[job.trial].parent, donors=()))
+            filled.append(with_changes(job, clone_of=self.trials[job.trial].parent, donors=()))
         return filled
 
     def _open(
@@ -270,25 +267,31 @@ class Coordinator:
         self.trials.append(trial)
         self._infos[number] = info
 
-    def _pending(self, job: Job) -> None:
-        row = self._row_at(job.trial, job.stop)
-        if self.session.find(job.trial, row) is None:
-            self.session.write(
-                job.trial, row, status=Status.PENDING, info=self._infos.get(job.trial)
-            )
+    def _pending(self, jobs: Sequence[Job]) -> None:
+        """Lines of jobs that have none yet."""
+        trials, rows = self._places_of(jobs)
+        self.session.write_many(
+            trials, rows, status=Status.PENDING, infos=list(map(self._infos.get, trials)),
+            replace=False,
+        )  # fmt: skip
 
-    def _row_at(self, trial: int, budget: float) -> np.ndarray:
-        row = np.array(self.trials[trial].row)
-        if budget not in self._budget_rows:
+    def _places_of(self, jobs: Sequence[Job]) -> tuple[list[int], np.ndarray]:
+        """Trials of jobs, and their rows `[len(jobs), D]` at the budgets they train to."""
+        for budget in {job.stop for job in jobs} - self._budget_rows.keys():
             self._budget_rows[budget] = self.space.column_row(self._fidelity, budget)
-        row[self._column] = self._budget_rows[budget]
-        return row
+        trials = [job.trial for job in jobs]
+        rows = np.empty((len(jobs), self.space.table.columns))
+        for row, trial in zip(rows, trials, strict=True):
+            row[:] = self.trials[trial].row
+        rows[:, self._column] = [self._budget_rows[job.stop] for job in jobs]
+        return trials, rows
 
     # ------------------------------------------------------------------ reporting
 
     def _take(self, jobs: list[Job], reports: list[Report], unfilled: list[Decision]) -> set[int]:
         """Results into the history, the records and the scheduler; trials it decided on."""
         latest = {decision.trial: decision for decision in unfilled}
+        statuses, inners = [], []
         for job, report in zip(jobs, reports, strict=True):
             if self.metric not in report.metrics:
                 known = ", ".join(report.metrics)
@@ -299,19 +302,13 @@ class Coordinator:
             failed = report.status == Status.FAILED or not math.isfinite(value)
             inner = math.nan if failed else self._sign * value
             status = Status.FAILED if failed else Status.DONE
-            self.reports.append(replace(report, values=() if failed else (inner,)))
-            self.session.write(
-                job.trial,
-                self._row_at(job.trial, job.stop),
-                status=status,
-                values=inner,
-                cost=report.seconds,
-                info=self._infos.get(job.trial),
-            )
+            self.reports.append(with_changes(report, values=() if failed else (inner,)))
+            statuses.append(status)
+            inners.append(inner)
             for decision in self.scheduler.report(job.trial, job.stop, inner, status=status):
                 latest[decision.trial] = decision
             trial = self.trials[job.trial]
-            self.trials[job.trial] = replace(
+            self.trials[job.trial] = with_changes(
                 trial,
                 status=status if failed else Status.PAUSED,
                 values=trial.values if failed else (value,),
@@ -320,6 +317,12 @@ class Coordinator:
                 curve=(*trial.curve, (float(job.stop), dict(report.metrics))),
             )
             self.spent += job.stop - job.start
+        self.session.write_many(
+            *self._places_of(jobs),
+            status=statuses,
+            values=inners,
+            cost=[report.seconds for report in reports],
+        )
         self.session.tell()
         largest = max((row.budget for row in self.scheduler.plan().rows), default=0.0)
         # A trial that never got a configuration is the scheduler's, not ours.
@@ -328,7 +331,8 @@ class Coordinator:
             trial = self.trials[number]
             if decision.action in ("stop", "clone") and trial.status != Status.FAILED:
                 over = trial.fidelity == largest
-                self.trials[number] = replace(trial, status=Status.DONE if over else Status.STOPPED)
+                ended = Status.DONE if over else Status.STOPPED
+                self.trials[number] = with_changes(trial, status=ended)
         return set(latest)
 
     @property

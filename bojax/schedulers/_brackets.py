@@ -211,6 +211,9 @@ class BracketScheduler:
         check_known(self._method, sum(self._sizes))
 
     def _check_report(self, trial: int, budget: int) -> None:
+        due = self._budgets(self._bracket)[self._rung]
+        if trial in self._running and budget == due:
+            return
         begun = self._bracket + (self._members is not None)
         started = sum(self._sizes[:begun])
         if not 0 <= trial < started:
@@ -223,7 +226,6 @@ class BracketScheduler:
                 f"trial {trial}: reported at budget {budget}, too late: its rung is closed "
                 "and it does not train any more. Drop the report."
             )
-        due = self._job(trial).stop
         earlier = self._budgets(self._bracket)[: self._rung]
         if budget in earlier or (trial in self._values and budget == due):
             raise SchedulerError(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, select
+from sqlalchemy import Connection, Table, bindparam, delete, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bojax.errors import StoreError
@@ -16,6 +16,17 @@ from bojax.history import History, Report, Trial, to_json
 from bojax.store import schema
 from bojax.store.checkpoints import check_name
 from bojax.store.lines import Lines, lines_of, stored_lines
+
+# As text: a statement of parts costs a millisecond where it is first said, in a run's first rung.
+_LINES = text(
+    'SELECT trial, line, status, "count", cost, "rows", "values", variance, constraints, tag, raw '
+    "FROM lines WHERE run = :run ORDER BY trial, line"
+)
+_REPORTS = text(
+    "SELECT trial, budget, record FROM reports WHERE run = :run "
+    "AND trial BETWEEN :first AND :last AND budget BETWEEN :low AND :high"
+)
+_FILE = text("SELECT file FROM checkpoints WHERE run = :run AND name = :name")
 
 
 class Transaction:
@@ -75,13 +86,7 @@ class Transaction:
         self.lines = new
 
     def _stored_lines(self, shape: Mapping[str, int]) -> Lines:
-        table = schema.lines
-        rows = self._connection.execute(
-            select(*list(table.c)[1:])
-            .where(table.c.run == self._run)
-            .order_by(table.c.trial, table.c.line)
-        )
-        return stored_lines(shape, rows)
+        return stored_lines(shape, self._connection.execute(_LINES, {"run": self._run}))
 
     def write_trials(self, trials: Iterable[Trial]) -> None:
         """Add trials, or replace what is stored of them."""
@@ -95,25 +100,22 @@ class Transaction:
         """
         new: dict[tuple[int, float], str] = {}
         for report in reports:
-            key, text = (report.trial, float(report.budget)), to_json(report)
-            if new.setdefault(key, text) != text:
+            key, record = (report.trial, float(report.budget)), to_json(report)
+            if new.setdefault(key, record) != record:
                 self._refuse_report(key)
         if not new:
             return
-        for trial, budget, text in self._reports_among(new):
-            if new.pop((trial, budget), text) != text:
+        for trial, budget, record in self._reports_among(new):
+            if new.pop((trial, budget), record) != record:
                 self._refuse_report((trial, budget))
-        self._upsert(schema.reports, [(*key, text) for key, text in new.items()])
+        self._upsert(schema.reports, [(*key, record) for key, record in new.items()])
 
     def _reports_among(self, keys: Iterable[tuple[int, float]]) -> Iterable[Any]:
         """Stored reports within the trials and budgets of these: few, for a rung has one budget."""
-        table, (trials, budgets) = schema.reports.c, zip(*keys, strict=True)
+        trials, budgets = zip(*keys, strict=True)
+        bounds = {"first": min(trials), "last": max(trials), "low": min(budgets)}
         return self._connection.execute(
-            select(table.trial, table.budget, table.record).where(
-                (table.run == self._run)
-                & table.trial.between(min(trials), max(trials))
-                & table.budget.between(min(budgets), max(budgets))
-            )
+            _REPORTS, {"run": self._run, **bounds, "high": max(budgets)}
         )
 
     def _refuse_report(self, key: tuple[int, float]) -> None:
@@ -134,8 +136,8 @@ class Transaction:
                 f"{self._where}: state {name!r} must be str or bytes, got "
                 f"{type(value).__name__}; encode it."
             )
-        text = isinstance(value, str)
-        self._upsert(schema.states, [(name, value if text else None, None if text else value)])
+        row = (name, value, None) if isinstance(value, str) else (name, None, value)
+        self._upsert(schema.states, [row])
 
     def name_checkpoint(
         self, name: str, path: str | Path, checksum: str, size: int, meta: Mapping[str, Any]
@@ -179,10 +181,8 @@ class Transaction:
         )
 
     def _file_of(self, name: str) -> str | None:
-        table = schema.checkpoints.c
-        return self._connection.execute(
-            select(table.file).where((table.run == self._run) & (table.name == name))
-        ).scalar_one_or_none()
+        named = {"run": self._run, "name": name}
+        return self._connection.execute(_FILE, named).scalar_one_or_none()
 
     def _upsert(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add rows, or replace those of the same key.

@@ -7,6 +7,7 @@ both drive a `Session`; neither sees a key, a capacity or a size class.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,7 +112,6 @@ class Session:
         history = ordered(self._view(q))
         tiled = np.tile(given, (q, 1))
         anchored = self._anchored(given)
-        other_anchors = anchored is not self.state
         with jax.enable_x64(True), single_threaded(history.capacity):
             on_host = getattr(self.strategy, "ask_on_host", None)
             arguments = (anchored, history, self._bits, q, tiled, np.int32(wanted))
@@ -119,24 +119,24 @@ class Session:
                 state, rows, info = _ask_program(self.strategy, *arguments)
             else:
                 state, rows, info = on_host(*arguments)
-            self.state = jax.tree.map(np.asarray, state)
-        if other_anchors:
-            self.state = self.state._replace(table=self.space.table)
+            self._keep(state)
         rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
         rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
-        present = self._comparable(self._present_rows())
+        present = self._identities(self._present_rows())
+        taken, number = set(present), len(present)
         found: list[tuple[np.ndarray, dict]] = []
-        for row, ok, sample, tag in zip(rows, valid & feasible, raw, tags, strict=True):
-            own = self._comparable(row)
-            if not ok or (present == own).all(axis=1).any():
-                taken = {other.tobytes() for other in present}
-                row = self._unseen(taken, given, len(present))
+        own = self._identities(rows)
+        for i, ok in enumerate((valid & feasible).tolist()):
+            row, identity = rows[i], own[i]
+            if not ok or identity in taken:
+                row = self._unseen(taken, given, number)
                 if row is None:
                     continue
-                own = self._comparable(row)
-            present = np.concatenate([present, own[None]])
-            found.append((row, {"tag": tag, "raw": sample}))
+                identity = self._identity(row)
+            taken.add(identity)
+            number += 1
+            found.append((row, {"tag": tags[i], "raw": raw[i]}))
         if not found and valid.any() and np.isnan(given).all() and self._is_listed:
             return self._ask_batch(wanted, given)  # all of them too near to a constraint
         return found
@@ -202,14 +202,7 @@ class Session:
         info: dict | None = None,
     ) -> None:
         """Put one line into the history; a line of the same trial and row is replaced."""
-        line = self.find(trial, row)
-        if line is None:
-            if self.lines == self.history.capacity:
-                self.history = grow(self.history, capacity_for(self.lines + 1))
-            line = self.lines
-            self.lines += 1
-            if self._places is not None:
-                self._places[_place(trial, row)] = line
+        (line,) = self._lines_for([trial], np.asarray(row, float)[None])
         h = self.history
         h.trial[line], h.rows[line], h.status[line] = trial, row, status
         h.values[line] = np.nan if values is None else values
@@ -220,21 +213,72 @@ class Session:
         if info is not None:
             h.tag[line], h.raw[line] = info["tag"], info["raw"]
 
+    def write_many(
+        self,
+        trials: Sequence[int],
+        rows: np.ndarray,
+        *,
+        status: Status | Sequence[Status],
+        values: Sequence[float] | None = None,
+        cost: Sequence[float] | None = None,
+        infos: Sequence[dict | None] | None = None,
+        replace: bool = True,
+    ) -> None:
+        """:meth:`write` for a rung: the same lines in the same places, array by array.
+
+        Args:
+            trials, rows: `[n]` and `[n, D]`, no two of them the same.
+            status: of each, or of all.
+            values, cost: of one objective, of each line; None if unknown.
+            infos: of each line.
+            replace: whether a line that is there is replaced, or left as it is.
+        """
+        before = self.lines
+        lines = np.array(self._lines_for(trials, rows), int)
+        chosen = np.flatnonzero(lines >= (0 if replace else before))
+        h, lines = self.history, lines[chosen]
+
+        def of_chosen(given: Sequence[Any]) -> np.ndarray:
+            return np.asarray(given)[chosen]
+
+        h.trial[lines], h.rows[lines] = of_chosen(trials), rows[chosen]
+        h.status[lines] = status if isinstance(status, Status) else of_chosen(status)
+        h.values[lines] = np.nan if values is None else of_chosen(values)[:, None]
+        h.variance[lines] = 0.0
+        h.cost[lines] = np.nan if cost is None else of_chosen(cost)
+        for line, i in zip(lines.tolist(), chosen.tolist(), strict=True) if infos else ():
+            if (info := infos[i]) is not None:
+                h.tag[line], h.raw[line] = info["tag"], info["raw"]
+
     def find(self, trial: int, row: np.ndarray) -> int | None:
         """The line of a trial at a row (so at a fidelity), or None."""
-        if self._places is None:  # an index, since a rung of hundreds asks line by line
-            trials, rows = self.history.trial[: self.lines].tolist(), self.history.rows
-            lines = reversed(range(self.lines))  # of two the first
-            self._places = {_place(trials[line], rows[line]): line for line in lines}
-        return self._places.get(_place(trial, row))
+        return self._index.get(*_places([trial], np.asarray(row, float)[None]))
+
+    def _lines_for(self, trials: Sequence[int], rows: np.ndarray) -> list[int]:
+        """The line of each trial at its row, a new one at the end where it has none."""
+        index, lines = self._index, []
+        for place in _places(trials, rows):
+            lines.append(index.setdefault(place, self.lines))
+            self.lines += lines[-1] == self.lines
+        if self.lines > self.history.capacity:
+            self.history = grow(self.history, capacity_for(self.lines))
+        return lines
+
+    @property
+    def _index(self) -> dict[tuple[int, bytes], int]:
+        """(trial, row) -> line, since a rung of hundreds asks line by line; of two the first."""
+        if self._places is None:
+            trials, rows = self.history.trial[: self.lines], self.history.rows[: self.lines]
+            places = list(_places(trials.tolist(), rows))
+            self._places = dict(zip(reversed(places), reversed(range(len(places))), strict=True))
+        return self._places
 
     def tell(self) -> None:
         """Let the strategy see what was written."""
         # Every strategy so far learns in `ask`; the call stays for those that close generations.
         if getattr(self.strategy, "learns_in_tell", False):
             with jax.enable_x64(True):
-                state = self.strategy.tell(self.state, ordered(self._view(0)))
-                self.state = jax.tree.map(np.asarray, state)
+                self._keep(self.strategy.tell(self.state, ordered(self._view(0))))
 
     # ------------------------------------------------------------------ helpers
 
@@ -286,19 +330,18 @@ class Session:
         lines = self.lines + self._scratched
         if lines + len(rows) > self.history.capacity:
             self.history = grow(self.history, capacity_for(lines + len(rows)))
-        for i, row in enumerate(rows):
-            self.history.trial[lines + i] = 2**30 + lines + i
-            self.history.rows[lines + i] = row
-            self.history.status[lines + i] = Status.PENDING
+        new = slice(lines, lines + len(rows))
+        self.history.trial[new] = 2**30 + np.arange(lines, lines + len(rows))
+        self.history.rows[new] = rows
+        self.history.status[new] = Status.PENDING
         self._scratched += len(rows)
 
     def _unscratch(self) -> None:
         blank = empty_history(
             1, self.space.table.columns, self.sizes.objectives, self.sizes.constraints
         )
-        for line in range(self.lines, self.lines + self._scratched):
-            for leaf, empty in zip(self.history, blank, strict=True):
-                leaf[line] = empty[0]
+        for leaf, empty in zip(self.history, blank, strict=True):
+            leaf[self.lines : self.lines + self._scratched] = empty[0]
         self._scratched = 0
 
     # ------------------------------------------------------------------ saving
@@ -342,6 +385,11 @@ class Session:
         restored = jax.tree.unflatten(jax.tree.structure(own), [_unpacked(leaf) for leaf in state])
         self.state = restored._replace(table=self.space.table)
 
+    def _keep(self, state: Any) -> None:
+        """A state that came back; the table, which no strategy changes, as it was given."""
+        own = jax.tree.map(np.asarray, state._replace(table=None))
+        self.state = own._replace(table=self.space.table)
+
     def _own_state(self) -> Any:
         """The state without the table, which the space gives back."""
         return self.state._replace(table=None)
@@ -368,6 +416,7 @@ def dumps(data: dict[str, Any]) -> str:
     return json.dumps(data, allow_nan=False)
 
 
-def _place(trial: int, row: np.ndarray) -> tuple[int, bytes]:
+def _places(trials: Sequence[int], rows: np.ndarray) -> Iterator[tuple[int, bytes]]:
     """What tells the lines of a history apart; 0.0 and -0.0 are the same coordinate."""
-    return int(trial), (np.asarray(row, float) + 0.0).tobytes()
+    for trial, row in zip(trials, rows + 0.0, strict=True):
+        yield int(trial), row.tobytes()

@@ -355,8 +355,10 @@ class Coordinator:
         if self._lease is None:
             return
         arrays, meta = self.executor.state_arrays(self.executor.kept)
-        path, checksum, size = write_checkpoint(self._folder, CHECKPOINT, arrays, meta)
-        self._emit("checkpoint", path=str(path), size=size)
+        written = None  # an executor without states needs no file
+        if arrays or meta:
+            written = write_checkpoint(self._folder, CHECKPOINT, arrays, meta)
+            self._emit("checkpoint", path=str(written[0]), size=written[2])
         with self._lease.transaction() as tx:
             tx.write_history(self.session.used())
             tx.write_trials([self.trials[number] for number in changed])
@@ -364,7 +366,10 @@ class Coordinator:
             tx.write_state("strategy", json.dumps(self.session.save_state()))
             tx.write_state("scheduler", json.dumps(self.scheduler.state()))
             tx.write_state("progress", json.dumps({"spent": self.spent}))
-            tx.name_checkpoint(CHECKPOINT, path, checksum, size, meta)
+            if written is not None:
+                tx.name_checkpoint(CHECKPOINT, *written, meta)
+            else:
+                tx.drop_checkpoint(CHECKPOINT)
 
     def restore(self, store: Any) -> bool:
         """Take over what the store has of this run; False if nothing was committed yet."""

@@ -173,8 +173,9 @@ class Transaction:
     def drop_checkpoint(self, name: str) -> None:
         """Forget a checkpoint, if there is one; its file goes after the commit."""
         old = self._file_of(name)
-        if old is not None:
-            self.superseded.add(old)
+        if old is None:
+            return
+        self.superseded.add(old)
         table = schema.checkpoints
         self._connection.execute(
             delete(table).where((table.c.run == self._run) & (table.c.name == name))

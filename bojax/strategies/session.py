@@ -6,7 +6,6 @@ both drive a `Session`; neither sees a key, a capacity or a size class.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,8 +26,12 @@ from bojax.history import (
 )
 from bojax.space import Space
 from bojax.space import table as tables
+from bojax.strategies._packing import packed, unpacked
 from bojax.strategies.protocol import Q_CLASSES, Sizes
 
+# Rows asked for at once of a strategy whose rows do not depend on one another: larger batches
+# would only save the call, 0.3 ms beside 5 for 512 rows.
+MOST_INDEPENDENT = 512
 MOST_CELLS = 1_000_000  # a finite space up to this size is searched to its last cell
 
 
@@ -87,7 +90,7 @@ class Session:
         Fewer than `q`, and at last none, come back when a finite space is used up.
 
         Args:
-            q: at least 1; more than 64 are asked in several batches.
+            q: at least 1; more than 64 (512 of independent rows) are asked in several batches.
             given: `[D]` what every row must have, NaN elsewhere.
 
         Raises:
@@ -96,7 +99,7 @@ class Session:
         found: list[tuple[np.ndarray, dict]] = []
         given = self._complete(given)
         while len(found) < q:
-            batch = self._ask_batch(min(q - len(found), Q_CLASSES[-1]), given)
+            batch = self._ask_batch(min(q - len(found), self._most), given)
             found.extend(batch)
             if not batch:
                 break
@@ -107,8 +110,8 @@ class Session:
         return found
 
     def _ask_batch(self, wanted: int, given: np.ndarray) -> list[tuple[np.ndarray, dict]]:
-        at_least = min(self._class or 1, Q_CLASSES[-1])
-        q = next(size for size in Q_CLASSES if size >= max(wanted, at_least))
+        least = max(wanted, min(self._class or 1, self._most))
+        q = 1 << (least - 1).bit_length()  # the next of Q_CLASSES, which go on like that
         history = ordered(self._view(q))
         tiled = np.tile(given, (q, 1))
         anchored = self._anchored(given)
@@ -140,6 +143,12 @@ class Session:
         if not found and valid.any() and np.isnan(given).all() and self._is_listed:
             return self._ask_batch(wanted, given)  # all of them too near to a constraint
         return found
+
+    @property
+    def _most(self) -> int:
+        """The largest batch the strategy is asked for at once."""
+        independent = getattr(self.strategy, "independent", False)
+        return MOST_INDEPENDENT if independent else Q_CLASSES[-1]
 
     @property
     def _is_listed(self) -> bool:
@@ -351,14 +360,14 @@ class Session:
         return {
             "schema": SCHEMA,
             "history": {
-                name: _packed(leaf) for name, leaf in zip(History._fields, self.used(), strict=True)
+                name: packed(leaf) for name, leaf in zip(History._fields, self.used(), strict=True)
             },
             "state": self.save_state(),
         }
 
     def save_state(self) -> list[dict[str, Any]]:
         """The strategy's state alone, for stores that keep the history in lines."""
-        return [_packed(leaf) for leaf in jax.tree.leaves(self._own_state())]
+        return [packed(leaf) for leaf in jax.tree.leaves(self._own_state())]
 
     def used(self) -> History:
         """The lines in use, as views."""
@@ -366,7 +375,7 @@ class Session:
 
     def restore(self, data: dict[str, Any]) -> None:
         """Continue where :meth:`save` was called, to the bit."""
-        lines = {name: _unpacked(leaf) for name, leaf in data["history"].items()}
+        lines = {name: unpacked(leaf) for name, leaf in data["history"].items()}
         self.restore_from(History(**lines), data["state"])
 
     def restore_from(self, history: History, state: list[dict[str, Any]]) -> None:
@@ -382,7 +391,7 @@ class Session:
         for mine, leaf in zip(self.history, history, strict=True):
             mine[: self.lines] = leaf[used]
         own = self._own_state()
-        restored = jax.tree.unflatten(jax.tree.structure(own), [_unpacked(leaf) for leaf in state])
+        restored = jax.tree.unflatten(jax.tree.structure(own), [unpacked(leaf) for leaf in state])
         self.state = restored._replace(table=self.space.table)
 
     def _keep(self, state: Any) -> None:
@@ -399,21 +408,6 @@ def key_bits(seed: int) -> np.ndarray:
     """The raw bits of `jax.random.key(seed)`, without starting a program: threefry's pair."""
     seed = int(seed) % 2**64
     return np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
-
-
-def _packed(array: Any) -> dict[str, Any]:
-    array = np.asarray(array)
-    return {"dtype": array.dtype.str, "shape": list(array.shape), "hex": array.tobytes().hex()}
-
-
-def _unpacked(data: dict[str, Any]) -> np.ndarray:
-    flat = np.frombuffer(bytes.fromhex(data["hex"]), np.dtype(data["dtype"]))
-    return flat.reshape(data["shape"]).copy()
-
-
-def dumps(data: dict[str, Any]) -> str:
-    """JSON text of what :meth:`Session.save` returned."""
-    return json.dumps(data, allow_nan=False)
 
 
 def _places(trials: Sequence[int], rows: np.ndarray) -> Iterator[tuple[int, bytes]]:

@@ -280,7 +280,7 @@ class Coordinator:
         for budget in {job.stop for job in jobs} - self._budget_rows.keys():
             self._budget_rows[budget] = self.space.column_row(self._fidelity, budget)
         trials = [job.trial for job in jobs]
-        rows = np.empty((len(jobs), self.space.table.columns))
+        rows = np.empty((len(jobs), self.session.history.rows.shape[1]))
         for row, trial in zip(rows, trials, strict=True):
             row[:] = self.trials[trial].row
         rows[:, self._column] = [self._budget_rows[job.stop] for job in jobs]

@@ -71,16 +71,17 @@ class Session:
             strategy = strategy.for_space(space)
         self.space, self.strategy, self.sizes, self.repeats = space, strategy, sizes, repeats
         self.seed = seed
+        self._table = space.table  # every look at a space's is a copy
         self.lines = 0
         self._places: dict[tuple[int, bytes], int] | None = None  # (trial, row) -> line
         self._least_capacity, self._class = capacity_for(capacity), batch
         self.history = empty_history(
-            self._least_capacity, space.table.columns, sizes.objectives, sizes.constraints
+            self._least_capacity, self._table.columns, sizes.objectives, sizes.constraints
         )
         with jax.enable_x64(True):
-            self.state = jax.tree.map(np.asarray, strategy.init(space.table, sizes))
+            self.state = jax.tree.map(np.asarray, strategy.init(self._table, sizes))
         self._bits = key_bits(seed)
-        self._is_fidelity = space.table.role == tables.FIDELITY
+        self._is_fidelity = self._table.role == tables.FIDELITY
 
     # ------------------------------------------------------------------ asking
 
@@ -159,7 +160,7 @@ class Session:
         """A row nobody was given yet, drawn evenly from what is left; None if nothing is."""
         rng = np.random.default_rng([self.seed % 2**64, number])
         if self._is_listed:  # it would have said what is left
-            rows = tables.with_given(self.space.table, self._present_rows(), given, np)
+            rows = tables.with_given(self._table, self._present_rows(), given, np)
             again = [row for row in rows if self._identity(row) in taken]
             replicates = self.repeats == "replicate" and again
             return again[rng.integers(len(again))] if replicates else None
@@ -185,7 +186,7 @@ class Session:
         Raises:
             InfeasibleError: there are none.
         """
-        table = self.space.table
+        table = self._table
         if table.rules is None or np.isnan(given[table.role != tables.FIDELITY]).all():
             return self.state
         if self._anchors is None or self._anchors[0] != given.tobytes():
@@ -301,7 +302,7 @@ class Session:
         return self._bits
 
     def _complete(self, given: np.ndarray | None) -> np.ndarray:
-        table = self.space.table
+        table = self._table
         given = np.full(table.columns, np.nan) if given is None else np.asarray(given, float)
         lacking = (table.role == tables.CONTEXT) & np.isnan(given)
         if lacking.any():
@@ -346,9 +347,7 @@ class Session:
         self._scratched += len(rows)
 
     def _unscratch(self) -> None:
-        blank = empty_history(
-            1, self.space.table.columns, self.sizes.objectives, self.sizes.constraints
-        )
+        blank = empty_history(1, self._table.columns, self.sizes.objectives, self.sizes.constraints)
         for leaf, empty in zip(self.history, blank, strict=True):
             leaf[self.lines : self.lines + self._scratched] = empty[0]
         self._scratched = 0
@@ -384,7 +383,7 @@ class Session:
         self.lines, self._places = int(used.sum()), None
         self.history = empty_history(
             max(capacity_for(max(self.lines, 1)), self._least_capacity),
-            self.space.table.columns,
+            self._table.columns,
             self.sizes.objectives,
             self.sizes.constraints,
         )
@@ -392,12 +391,12 @@ class Session:
             mine[: self.lines] = leaf[used]
         own = self._own_state()
         restored = jax.tree.unflatten(jax.tree.structure(own), [unpacked(leaf) for leaf in state])
-        self.state = restored._replace(table=self.space.table)
+        self.state = restored._replace(table=self._table)
 
     def _keep(self, state: Any) -> None:
         """A state that came back; the table, which no strategy changes, as it was given."""
         own = jax.tree.map(np.asarray, state._replace(table=None))
-        self.state = own._replace(table=self.space.table)
+        self.state = own._replace(table=self._table)
 
     def _own_state(self) -> Any:
         """The state without the table, which the space gives back."""

@@ -12,10 +12,11 @@ and to disk: frozen dataclasses, JSON both ways.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -396,6 +397,21 @@ class Decision:
     donors: tuple[int, ...] = ()
 
 
+def with_changes(record: Any, **changes: Any) -> Any:
+    """`dataclasses.replace` of a plain record, at a fifth of its time: a rung has hundreds.
+
+    Example:
+        >>> from bojax.history import Job, with_changes
+        >>> with_changes(Job(3, 0, 1), stop=9)
+        Job(trial=3, start=0, stop=9, clone_of=None, donors=())
+    """
+    body = {**vars(record), **changes}
+    assert len(body) == len(vars(record)), f"{type(record).__name__} has no {sorted(changes)}"
+    changed = object.__new__(type(record))  # no record checks or computes anything when made
+    vars(changed).update(body)
+    return changed
+
+
 def to_json(record: Any) -> str:
     """A plain record as one line of JSON, with the schema's version.
 
@@ -406,10 +422,19 @@ def to_json(record: Any) -> str:
         >>> from_json(Job, to_json(Job(1, 0, 3)))
         Job(trial=1, start=0, stop=3, clone_of=None, donors=())
     """
-    body = {"schema": SCHEMA}
-    for name in record.__dataclass_fields__:
-        body[name] = _plain(getattr(record, name))
-    return _ENCODER.encode(body)
+    body = {"schema": SCHEMA, **vars(record)}
+    for name in _numbers_of(type(record)):  # what a report does not know is NaN
+        body[name] = _plain(body[name])
+    try:
+        return _ENCODER.encode(body)
+    except (TypeError, ValueError):  # within a field: a key that is no text, or not finite
+        return _ENCODER.encode({name: _plain(value) for name, value in body.items()})
+
+
+@functools.cache
+def _numbers_of(kind: type) -> list[str]:
+    """The fields of a record that are one number."""
+    return [field.name for field in fields(kind) if field.type in ("float", "float | None")]
 
 
 def from_json(kind: type, text: str) -> Any:
@@ -439,7 +464,19 @@ def from_json(kind: type, text: str) -> Any:
     return kind(**body)
 
 
-_ENCODER = json.JSONEncoder(allow_nan=False)  # one for all: a rung writes hundreds of records
+def _element(value: Any) -> Any:
+    """What JSON has no word for as what it has one for."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+# One for all, in C but for what it does not know: a rung writes hundreds of records.
+_ENCODER = json.JSONEncoder(allow_nan=False, default=_element)
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -447,8 +484,8 @@ def _plain(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
         return value
-    if kind is float and math.isfinite(value):
-        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"float": _name_of(value)}
     if kind is dict:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
@@ -462,8 +499,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, IntEnum):
         return int(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": json.dumps(value)}
+        return {"float": _name_of(value)}
     return value
+
+
+def _name_of(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _restored(value: Any) -> Any:

@@ -23,6 +23,7 @@ from bojax.objectives import Objectives
 from bojax.space import Space
 from bojax.store import Store, Transaction, open_store
 from bojax.store.engine import locate
+from bojax.store.lines import Lines
 from bojax.strategies import by_name, from_description, to_description
 
 RUN = "study"  # the run's id: a store holds one study, beside sweeps if need be
@@ -161,7 +162,7 @@ class Study:
         self.store = store
         self._fence: int | None = None  # what the copy was read at; None: there is none
         self._trials: list[Trial] = []  # those the store holds
-        self._lines: dict[Any, Any] | None = None
+        self._lines: Lines | None = None
         self.busy = False
 
     def refresh(self, door: Door) -> None:

@@ -32,7 +32,7 @@ def advised(coordinator: Any) -> list[tuple[np.ndarray, Any]]:
     whole = scheduler.max_budget
     order, drawn = weigh(
         session,
-        np.array([coordinator._row_at(number, whole) for number in frozen]),
+        coordinator._rows_at(frozen, [whole] * len(frozen)),
         np.array([whole - trials[number].fidelity for number in frozen]),
         whole=float(whole),
         fresh=0 if coordinator.exhausted else fresh,

@@ -13,7 +13,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -24,7 +23,7 @@ from bojax.coordinate._copies import Copies
 from bojax.coordinate.diverged import check_one_lives
 from bojax.coordinate.events import Callback, Event
 from bojax.errors import SchedulerError, SpaceError, TaskError
-from bojax.history import Decision, Job, Report, Status, Trial
+from bojax.history import Decision, Job, Report, Status, Trial, with_changes
 from bojax.schedulers import DONE, WAIT
 from bojax.space import Space
 from bojax.store import Lease, read_checkpoint, write_checkpoint
@@ -159,8 +158,7 @@ class Coordinator:
         jobs = self._cloned(filled, jobs)
         asked = time.perf_counter()
         self.ask_seconds += asked - began
-        for job in jobs:
-            self._pending(job)
+        self._pending(jobs)
         configs = {job.trial: self.trials[job.trial].config for job in jobs}
         reports = self.executor.run(jobs, configs) if jobs else []
         decided = self._take(jobs, reports, unfilled)
@@ -205,8 +203,7 @@ class Coordinator:
             self._open(self.space.encode(config), config, "default", None)
         left = begun + len(new) - len(self.trials)
         if left and not self.exhausted:
-            for job in new[: len(new) - left]:  # the strategy is to see them as pending
-                self._pending(job)
+            self._pending(new[: len(new) - left])  # the strategy is to see them
             self._ask(new[len(new) - left :])
         filled = len(self.trials) - begun
         self._emit("asked", trials=filled)
@@ -237,8 +234,7 @@ class Coordinator:
                 self._open(row, config, source, info)
             if len(asked) < len(jobs):
                 break
-            for job in jobs:  # the next group is to see them as pending
-                self._pending(job)
+            self._pending(jobs)  # the next group is to see them
 
     def _cloned(self, filled: list[Job], jobs: list[Job]) -> list[Job]:
         """Copies of population based training: their donors, and what they train with."""
@@ -251,7 +247,7 @@ class Coordinator:
             if job.trial == len(self.trials):  # else it was opened before its job was lost
                 donor, config = made(job)
                 self._open(self.space.encode(config), config, "clone", None, donor.id)
-            filled.append(replace(job, clone_of=self.trials[job.trial].parent, donors=()))
+            filled.append(with_changes(job, clone_of=self.trials[job.trial].parent, donors=()))
         return filled
 
     def _minimised(self, metrics: Mapping[str, float]) -> float:
@@ -273,28 +269,38 @@ class Coordinator:
         self.trials.append(trial)
         self._infos[number] = info
 
-    def _pending(self, job: Job) -> None:
-        row = self._row_at(job.trial, job.stop)
-        if self.session.find(job.trial, row) is None:
-            self.session.write(
-                job.trial, row, status=Status.PENDING, info=self._infos.get(job.trial)
-            )
+    def _pending(self, jobs: Sequence[Job]) -> None:
+        """Lines of jobs that have none yet."""
+        trials, rows = self._places_of(jobs)
+        self.session.write_many(
+            trials, rows, status=Status.PENDING, infos=list(map(self._infos.get, trials)),
+            replace=False,
+        )  # fmt: skip
 
-    def _row_at(self, trial: int, budget: float) -> np.ndarray:
-        row = np.array(self.trials[trial].row)
-        row[self._column] = self._budget_row(budget)
-        return row
+    def _rows_at(self, trials: Sequence[int], budgets: Sequence[float]) -> np.ndarray:
+        """Rows of trials, each at a budget, `[trials, D]`."""
+        rows = np.empty((len(trials), self.session.history.rows.shape[1]))
+        for row, trial in zip(rows, trials, strict=True):
+            row[:] = self.trials[trial].row
+        rows[:, self._column] = [self._budget_row(budget) for budget in budgets]
+        return rows
 
     def _budget_row(self, budget: float) -> float:
         if budget not in self._budget_rows:
             self._budget_rows[budget] = self.space.column_row(self._fidelity, budget)
         return self._budget_rows[budget]
 
+    def _places_of(self, jobs: Sequence[Job]) -> tuple[list[int], np.ndarray]:
+        """Trials of jobs, and their rows at the budgets they train to."""
+        trials = [job.trial for job in jobs]
+        return trials, self._rows_at(trials, [job.stop for job in jobs])
+
     # ------------------------------------------------------------------ reporting
 
     def _take(self, jobs: list[Job], reports: list[Report], unfilled: list[Decision]) -> set[int]:
         """Results into the history, the records and the scheduler; trials it decided on."""
         latest = {decision.trial: decision for decision in unfilled}
+        statuses, inners = [], []
         for job, report in zip(jobs, reports, strict=True):
             if self.metric not in report.metrics:
                 known = ", ".join(report.metrics)
@@ -305,22 +311,16 @@ class Coordinator:
             failed = report.status == Status.FAILED or not math.isfinite(value)
             inner = math.nan if failed else self._sign * value
             status = Status.FAILED if failed else Status.DONE
-            self.reports.append(replace(report, values=() if failed else (inner,)))
-            self.session.write(
-                job.trial,
-                self._row_at(job.trial, job.stop),
-                status=status,
-                values=inner,
-                cost=report.seconds,
-                info=self._infos.get(job.trial),
-            )
+            self.reports.append(with_changes(report, values=() if failed else (inner,)))
+            statuses.append(status)
+            inners.append(inner)
             told = self._each(report) if self._by_replica and not failed else {}
             for decision in self.scheduler.report(
                 job.trial, job.stop, inner, status=status, **told
             ):
                 latest[decision.trial] = decision
             trial = self.trials[job.trial]
-            self.trials[job.trial] = replace(
+            self.trials[job.trial] = with_changes(
                 trial,
                 status=status if failed else Status.PAUSED,
                 values=trial.values if failed else (value,),
@@ -329,6 +329,12 @@ class Coordinator:
                 curve=(*trial.curve, (float(job.stop), dict(report.metrics))),
             )
             self.spent += job.stop - job.start
+        self.session.write_many(
+            *self._places_of(jobs),
+            status=statuses,
+            values=inners,
+            cost=[report.seconds for report in reports],
+        )
         self.session.tell()
         largest = max((row.budget for row in self.scheduler.plan().rows), default=0.0)
         # A trial that never got a configuration is the scheduler's, not ours.
@@ -337,7 +343,8 @@ class Coordinator:
             trial = self.trials[number]
             if decision.action in ("stop", "clone") and trial.status != Status.FAILED:
                 over = trial.fidelity == largest
-                self.trials[number] = replace(trial, status=Status.DONE if over else Status.STOPPED)
+                ended = Status.DONE if over else Status.STOPPED
+                self.trials[number] = with_changes(trial, status=ended)
         return set(latest)
 
     def _each(self, report: Report) -> dict[str, list[float]]:
@@ -373,8 +380,10 @@ class Coordinator:
         if self._lease is None:
             return
         arrays, meta = self.executor.state_arrays(self.executor.kept)
-        path, checksum, size = write_checkpoint(self._folder, CHECKPOINT, arrays, meta)
-        self._emit("checkpoint", path=str(path), size=size)
+        written = None  # an executor without states needs no file
+        if arrays or meta:
+            written = write_checkpoint(self._folder, CHECKPOINT, arrays, meta)
+            self._emit("checkpoint", path=str(written[0]), size=written[2])
         with self._lease.transaction() as tx:
             tx.write_history(self.session.used())
             tx.write_trials([self.trials[number] for number in changed])
@@ -382,7 +391,10 @@ class Coordinator:
             tx.write_state("strategy", json.dumps(self.session.save_state()))
             tx.write_state("scheduler", json.dumps(self.scheduler.state()))
             tx.write_state("progress", json.dumps({"spent": self.spent}))
-            tx.name_checkpoint(CHECKPOINT, path, checksum, size, meta)
+            if written is not None:
+                tx.name_checkpoint(CHECKPOINT, *written, meta)
+            else:
+                tx.drop_checkpoint(CHECKPOINT)
 
     def restore(self, store: Any) -> bool:
         """Take over what the store has of this run; False if nothing was committed yet."""

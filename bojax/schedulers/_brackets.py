@@ -249,6 +249,8 @@ class BracketScheduler:
         check_known(self._method, sum(self._sizes))
 
     def _check_report(self, trial: int, budget: int) -> None:
+        if trial in self._running and budget == self._job(trial).stop:
+            return
         fresh = self._shape(self._bracket).fresh
         # Rungs of this bracket that started trials.
         begun = (self._rung if fresh else 0) + (self._members is not None)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, select
+from sqlalchemy import Connection, Table, bindparam, delete, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bojax.errors import StoreError
 from bojax.history import History, Report, Trial, to_json
 from bojax.store import schema
 from bojax.store.checkpoints import check_name
-from bojax.store.lines import Key, lines_of
+from bojax.store.lines import Lines, lines_of, stored_lines
+
+# As text: a statement of parts costs a millisecond where it is first said, in a run's first rung.
+_LINES = text(
+    'SELECT trial, line, status, "count", cost, "rows", "values", variance, constraints, tag, raw '
+    "FROM lines WHERE run = :run ORDER BY trial, line"
+)
+_REPORTS = text(
+    "SELECT trial, budget, record FROM reports WHERE run = :run "
+    "AND trial BETWEEN :first AND :last AND budget BETWEEN :low AND :high"
+)
+_FILE = text("SELECT file FROM checkpoints WHERE run = :run AND name = :name")
 
 
 class Transaction:
@@ -40,7 +52,7 @@ class Transaction:
         run: str,
         where: str,
         folder: Path,
-        lines: dict[Key, dict[str, Any]] | None,
+        lines: Lines | None,
     ):
         self._connection, self._run, self._where = connection, run, where
         self._folder = folder
@@ -60,36 +72,25 @@ class Transaction:
             "objectives": history.values.shape[1],
             "constraints": history.constraints.shape[1],
         }
-        self._upsert(schema.histories, [shape])
-        old = self._stored_lines() if self.lines is None else self.lines
+        self._upsert(schema.histories, [tuple(shape.values())])
+        old = self._stored_lines(shape) if self.lines is None else self.lines
         new = lines_of(history)
-        changed = [
-            {"trial": key[0], "line": key[1], **line}
-            for key, line in new.items()
-            if old.get(key) != line
-        ]
-        gone = [{"t": trial, "l": line} for trial, line in old.keys() - new.keys()]
-        self._upsert(schema.lines, changed)
-        if gone:
+        self._upsert(schema.lines, new.differing_from(old))
+        if gone := old.missing_in(new):
             table = schema.lines.c
             here = (table.run == self._run) & (table.trial == bindparam("t"))
             self._connection.execute(
-                delete(schema.lines).where(here & (table.line == bindparam("l"))), gone
+                delete(schema.lines).where(here & (table.line == bindparam("l"))),
+                [{"t": trial, "l": line} for trial, line in gone],
             )
         self.lines = new
 
-    def _stored_lines(self) -> dict[Key, dict[str, Any]]:
-        rows = self._connection.execute(
-            select(schema.lines).where(schema.lines.c.run == self._run)
-        ).mappings()
-        kept = [column.name for column in schema.lines.columns if not column.primary_key]
-        return {(row["trial"], row["line"]): {k: row[k] for k in kept} for row in rows}
+    def _stored_lines(self, shape: Mapping[str, int]) -> Lines:
+        return stored_lines(shape, self._connection.execute(_LINES, {"run": self._run}))
 
     def write_trials(self, trials: Iterable[Trial]) -> None:
         """Add trials, or replace what is stored of them."""
-        self._upsert(
-            schema.trials, [{"trial": trial.id, "record": to_json(trial)} for trial in trials]
-        )
+        self._upsert(schema.trials, [(trial.id, to_json(trial)) for trial in trials])
 
     def write_reports(self, reports: Iterable[Report]) -> None:
         """Add reports. One that is stored already, the same in everything, is no error.
@@ -99,23 +100,23 @@ class Transaction:
         """
         new: dict[tuple[int, float], str] = {}
         for report in reports:
-            key, text = (report.trial, float(report.budget)), to_json(report)
-            if new.setdefault(key, text) != text:
+            key, record = (report.trial, float(report.budget)), to_json(report)
+            if new.setdefault(key, record) != record:
                 self._refuse_report(key)
-        for key, text in self._stored_reports({trial for trial, _ in new}).items():
-            if new.pop(key, text) != text:
-                self._refuse_report(key)
-        rows = [{"trial": t, "budget": b, "record": text} for (t, b), text in new.items()]
-        self._upsert(schema.reports, rows)
+        if not new:
+            return
+        for trial, budget, record in self._reports_among(new):
+            if new.pop((trial, budget), record) != record:
+                self._refuse_report((trial, budget))
+        self._upsert(schema.reports, [(*key, record) for key, record in new.items()])
 
-    def _stored_reports(self, trials: set[int]) -> dict[tuple[int, float], str]:
-        table = schema.reports.c
-        rows = self._connection.execute(
-            select(table.trial, table.budget, table.record).where(
-                (table.run == self._run) & table.trial.in_(sorted(trials))
-            )
+    def _reports_among(self, keys: Iterable[tuple[int, float]]) -> Iterable[Any]:
+        """Stored reports within the trials and budgets of these: few, for a rung has one budget."""
+        trials, budgets = zip(*keys, strict=True)
+        bounds = {"first": min(trials), "last": max(trials), "low": min(budgets)}
+        return self._connection.execute(
+            _REPORTS, {"run": self._run, **bounds, "high": max(budgets)}
         )
-        return {(row.trial, row.budget): row.record for row in rows}
 
     def _refuse_report(self, key: tuple[int, float]) -> None:
         raise StoreError(
@@ -135,9 +136,8 @@ class Transaction:
                 f"{self._where}: state {name!r} must be str or bytes, got "
                 f"{type(value).__name__}; encode it."
             )
-        text = isinstance(value, str)
-        row = {"text": value if text else None, "data": None if text else value}
-        self._upsert(schema.states, [{"name": name, **row}])
+        row = (name, value, None) if isinstance(value, str) else (name, None, value)
+        self._upsert(schema.states, [row])
 
     def name_checkpoint(
         self, name: str, path: str | Path, checksum: str, size: int, meta: Mapping[str, Any]
@@ -167,30 +167,48 @@ class Transaction:
         if old not in (None, path.name):
             self.superseded.add(old)
         self.superseded.discard(path.name)
-        row = {"name": name, "file": path.name, "checksum": checksum, "size": size}
-        self._upsert(schema.checkpoints, [row | {"meta": json.dumps(dict(meta))}])
+        row = (name, path.name, checksum, size, json.dumps(dict(meta)))
+        self._upsert(schema.checkpoints, [row])
 
     def drop_checkpoint(self, name: str) -> None:
         """Forget a checkpoint, if there is one; its file goes after the commit."""
         old = self._file_of(name)
-        if old is not None:
-            self.superseded.add(old)
+        if old is None:
+            return
+        self.superseded.add(old)
         table = schema.checkpoints
         self._connection.execute(
             delete(table).where((table.c.run == self._run) & (table.c.name == name))
         )
 
     def _file_of(self, name: str) -> str | None:
-        table = schema.checkpoints.c
-        return self._connection.execute(
-            select(table.file).where((table.run == self._run) & (table.name == name))
-        ).scalar_one_or_none()
+        named = {"run": self._run, "name": name}
+        return self._connection.execute(_FILE, named).scalar_one_or_none()
 
-    def _upsert(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        if not rows:
+    def _upsert(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add rows, or replace those of the same key.
+
+        Args:
+            table: any, the run its first column.
+            rows: the other columns, in the table's order.
+        """
+        full = [(self._run, *row) for row in rows]
+        if not full:
             return
-        statement = upsert(table, self._connection.dialect.name)
-        self._connection.execute(statement, [{"run": self._run, **row} for row in rows])
+        dialect = self._connection.dialect.name
+        if dialect == "sqlite":  # its driver takes the rows as they are
+            self._connection.exec_driver_sql(_sqlite_text(table), full)
+        else:
+            named = [dict(zip(table.c.keys(), row, strict=True)) for row in full]
+            self._connection.execute(upsert(table, dialect), named)
+
+
+@functools.cache
+def _sqlite_text(table: Table) -> str:
+    """The text of :func:`upsert`, its parameters in the order of the columns."""
+    compiled = upsert(table, "sqlite").compile(dialect=sqlite.dialect())
+    assert compiled.positiontup == table.c.keys()
+    return str(compiled)
 
 
 def upsert(table: Table, dialect: str):

@@ -38,6 +38,8 @@ class Sobol:
 
     centre: bool = field(default=False, metadata={"static": True})
 
+    independent = True  # a row depends on its number: a session asks for many at once
+
     def init(self, table: SpaceTable, sizes: Sizes) -> State:
         """State before the first suggestion."""
         return State(table, np.int32(0))  # NumPy: making it compiles nothing

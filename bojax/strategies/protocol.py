@@ -210,9 +210,16 @@ def first_free(table: SpaceTable, unit, given, taken: Taken) -> Proposal:
     """The first of `[N, D]` points of the cube that, with what is given, no taken row equals."""
     # Canonical only once the given is in: it may decide which columns exist.
     candidates = tables.with_given(table, tables.from_unit(table, unit), given)
-    open_ = free_of(table, candidates, taken)
-    pick = jnp.argmax(open_)
-    return Proposal(candidates[pick], unit[pick], open_[pick])
+
+    def of_all():
+        open_ = free_of(table, candidates, taken)
+        pick = jnp.argmax(open_)
+        return pick, open_[pick]
+
+    # The first nearly always is; the others are held against the history where it is not.
+    first = free_of(table, candidates[:1], taken)[0]
+    pick, valid = jax.lax.cond(first, lambda: (jnp.zeros_like(jnp.argmax(first)), first), of_all)
+    return Proposal(candidates[pick], unit[pick], valid)
 
 
 def design(table: SpaceTable, history: History, given, wanted, propose) -> tuple[Any, Info]:

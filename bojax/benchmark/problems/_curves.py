@@ -337,7 +337,7 @@ class Replay:
             for at in ("start", "stop")
         )
         check_jobs(jobs, starts, stops, self._done, self.max_budget)
-        found = [self._find(job, configs) for job in jobs]
+        found = self._find(jobs, configs)
         reports = []
         for job, start, stop, index in zip(jobs, starts, stops, found, strict=True):
             self._done[job.trial], self._index[job.trial] = stop, index
@@ -345,20 +345,25 @@ class Replay:
             reports.append(self._report(job.trial, stop, stop - start, index))
         return reports
 
-    def _find(self, job: Job, configs: Mapping[int, Mapping]) -> int:
-        if job.clone_of is not None:
-            raise TaskError(
-                f"trial {job.trial}: it clones trial {job.clone_of}, but a recorded curve cannot "
-                "go on with another configuration; train with LocalExecutor."
-            )
-        if job.stop < 1:
-            raise TrialError(f"trial {job.trial}: nothing was recorded before epoch 1.")
-        if job.trial not in configs:
-            raise TrialError(f"trial {job.trial}: no configuration given; add it to configs.")
-        index = self.curves.index(configs[job.trial])
-        if self._index.get(job.trial, index) != index:
-            raise TrialError(f"trial {job.trial}: its configuration changed; start a new trial.")
-        return index
+    def _find(self, jobs: Sequence[Job], configs: Mapping[int, Mapping]) -> list[int]:
+        """Where the curves of each job are."""
+        for job in jobs:
+            if job.clone_of is not None:
+                raise TaskError(
+                    f"trial {job.trial}: it clones trial {job.clone_of}, but a recorded curve "
+                    "cannot go on with another configuration; train with LocalExecutor."
+                )
+            if job.stop < 1:
+                raise TrialError(f"trial {job.trial}: nothing was recorded before epoch 1.")
+            if job.trial not in configs:
+                raise TrialError(f"trial {job.trial}: no configuration given; add it to configs.")
+        found = self.curves.index([configs[job.trial] for job in jobs]).tolist() if jobs else []
+        for job, index in zip(jobs, found, strict=True):
+            if self._index.get(job.trial, index) != index:
+                raise TrialError(
+                    f"trial {job.trial}: its configuration changed; start a new trial."
+                )
+        return found
 
     def _report(self, trial: int, stop: int, epochs: int, index: int) -> Report:
         metrics = {

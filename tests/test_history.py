@@ -1,5 +1,10 @@
 """Records to JSON and back; the history's order, growth and merging."""
 
+import json
+import math
+from dataclasses import replace
+from types import MappingProxyType
+
 import jax
 import numpy as np
 import pytest
@@ -21,6 +26,7 @@ from bojax.history import (
     merge_equal,
     ordered,
     to_json,
+    with_changes,
 )
 
 numbers = st.floats()  # NaN and the infinities too
@@ -87,6 +93,29 @@ decisions = st.builds(
 def test_a_record_survives_json_with_its_types(record):
     back = from_json(type(record), to_json(record))
     assert repr(back) == repr(record)  # repr tells 1 from True from 1.0, and knows NaN
+
+
+@settings(max_examples=50)
+@given(st.one_of(trials, reports), statuses)
+def test_changes_are_those_of_replace(record, status):
+    changed = with_changes(record, status=status, values=(0.5,))
+    assert repr(changed) == repr(replace(record, status=status, values=(0.5,)))
+    assert to_json(changed) == to_json(replace(record, status=status, values=(0.5,)))
+    with pytest.raises(AssertionError, match="has no"):
+        with_changes(record, stauts=status)
+
+
+def test_what_json_has_no_word_for_within_a_field():
+    nan, row = math.nan, np.array([0.5, math.inf])
+    trial = Trial(1, {"a": [nan, 2]}, row, curve=((1.0, {"loss": -math.inf}),), info={3: nan})
+    body = json.loads(to_json(trial))
+    assert body["config"] == {"a": [{"float": "NaN"}, 2]} and body["info"] == {
+        "3": {"float": "NaN"}
+    }
+    assert body["row"] == [0.5, {"float": "Infinity"}]
+    assert body["curve"] == [[1.0, {"loss": {"float": "-Infinity"}}]]
+    mapping = MappingProxyType({"a": MappingProxyType({"b": np.float32(0.5)})})
+    assert json.loads(to_json(Trial(1, mapping)))["config"] == {"a": {"b": 0.5}}
 
 
 def test_numpy_scalars_and_arrays_are_written_plainly():

@@ -75,8 +75,8 @@ def synced(path, data):
 def measure(rounds, tiny, folder):
     """Seconds of a rung of 256 trials that cost nothing, in a store on the disk.
 
-    Suggestions by the random strategy, decisions of successive halving, one transaction and a
-    checkpoint without states; the floor is one page synced. Apart from it the states of 256 MLPs
+    Suggestions by the random strategy, decisions of successive halving, one transaction; there are
+    no states, so no checkpoint; the floor is one page synced. Apart from it the states of 256 MLPs
     64-64-64-10 with Adam, gathered, and written with their checksum; the floor is as many bytes
     written and synced.
     """

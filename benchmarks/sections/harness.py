@@ -22,7 +22,7 @@ Ratios are paired by round: median, least and largest. Loops are compiled with t
 - `halving`: 128 trials, of which 32 go on after 1 epoch and 8 after 4, over 128 trained for 16;
   the share of the epochs is the floor.
 - `host`: a rung of 256 trials that cost nothing: suggestions, decisions, one durable commit. The
-  states are written apart.
+  states are written apart, the syncs of their file with them.
 - `rate`: 6 operations a weight and example (2 forward, 4 back) a second of the train program,
   over a float32 product of 2048 square; `computed` leaves out the gradient of the first layer's
   inputs, which nobody needs. Busy: seconds in programs over those of the executor.

@@ -2,15 +2,16 @@
 
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
-from helpers_store import RUN, history_with
+from helpers_store import RUN, history_with, trial
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from bojax.errors import StoreError, StoreInUse
 from bojax.history import to_json
-from bojax.store import engine, open_store, schema
+from bojax.store import engine, open_store, schema, transaction
 from bojax.store.transaction import upsert
 
 
@@ -128,6 +129,28 @@ def test_a_reader_keeps_its_snapshot(store):
 
 def test_the_folder_of_checkpoints(store, file):
     assert store.checkpoint_folder("a") == file.parent / "runs.db.d" / "a"
+
+
+def test_the_text_of_a_statement_has_the_tables_columns():
+    for said, table in ((transaction._LINES, schema.lines), (transaction._REPORTS, schema.reports)):
+        names = str(said).removeprefix("SELECT ").split(" FROM ")[0].replace('"', "").split(", ")
+        assert names == table.c.keys()[1:]
+
+
+def test_other_databases_are_given_rows_by_name():
+    said = []
+    connection = SimpleNamespace(
+        dialect=postgresql.dialect(), execute=lambda statement, rows: said.append((statement, rows))
+    )
+    tx = transaction.Transaction(connection, "digits", "there", None, None)
+    tx.write_trials([trial(3)])
+    tx.write_state("rung", b"2")
+    (into_trials, trials), (_, states) = said
+    assert "ON CONFLICT (run, trial) DO UPDATE" in str(
+        into_trials.compile(dialect=connection.dialect)
+    )
+    assert trials == [{"run": "digits", "trial": 3, "record": to_json(trial(3))}]
+    assert states == [{"run": "digits", "name": "rung", "text": None, "data": b"2"}]
 
 
 def test_every_statement_can_be_said_to_postgresql():

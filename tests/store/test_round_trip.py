@@ -58,6 +58,20 @@ def test_histories_come_back_to_the_bit(store, first, second):
         same(store.history(RUN.id), history)
 
 
+@given(st.lists(histories(), min_size=2, max_size=3))
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_one_lease_writes_what_changed_whatever_the_shapes(store, those):
+    with store.acquire(RUN.id) as lease:
+        for history in those:
+            with lease.transaction() as tx:
+                tx.write_history(history)
+            same(store.history(RUN.id), history)
+
+
 def test_other_doors_see_the_same(store, file):
     write(store, history=history_with(5))
     with open_store(f"sqlite:///{file}") as other:

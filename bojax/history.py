@@ -423,7 +423,8 @@ def to_json(record: Any) -> str:
         Job(trial=1, start=0, stop=3, clone_of=None, donors=())
     """
     body = {"schema": SCHEMA, **vars(record)}
-    for name in _numbers_of(type(record)):  # what a report does not know is NaN
+    # What a report does not know is NaN.
+    for name in _numbers_of(type(record)):  # type: ignore[arg-type]
         body[name] = _plain(body[name])
     try:
         return _ENCODER.encode(body)
@@ -432,7 +433,7 @@ def to_json(record: Any) -> str:
 
 
 @functools.cache
-def _numbers_of(kind: type) -> list[str]:
+def _numbers_of(kind: Any) -> list[str]:
     """The fields of a record that are one number."""
     return [field.name for field in fields(kind) if field.type in ("float", "float | None")]
 

@@ -6,7 +6,7 @@ both drive a `Session`; neither sees a key, a capacity or a size class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,11 +26,10 @@ from bojax.history import (
 )
 from bojax.space import Space
 from bojax.space import table as tables
-from bojax.strategies._packing import packed, unpacked
+from bojax.strategies._packing import key_bits, packed, places, unpacked
 from bojax.strategies.protocol import Q_CLASSES, Sizes
 
-# Rows asked for at once of a strategy whose rows do not depend on one another: larger batches
-# would only save the call, 0.3 ms beside 5 for 512 rows.
+# Of a strategy whose rows do not depend on one another; more would save 0.3 ms a call, of 5.
 MOST_INDEPENDENT = 512
 MOST_CELLS = 1_000_000  # a finite space up to this size is searched to its last cell
 
@@ -48,8 +47,7 @@ class Session:
         sizes: static sizes.
         repeats: "never" or "replicate": whether a configuration may be suggested again
             when every one was.
-        capacity: lines to make room for from the start; who knows the length of the run
-            saves the programs of the capacities below.
+        capacity: lines to make room for at first; it saves the programs of fewer.
         batch: largest batch that will be asked for; smaller ones share its program.
 
     Attributes:
@@ -251,9 +249,7 @@ class Session:
 
         Args:
             trials, rows: `[n]` and `[n, D]`, no two of them the same.
-            status: of each, or of all.
-            values, cost: of one objective, of each line; None if unknown.
-            infos: of each line.
+            status, values, cost, infos: of each line; `status` may be of all, a value is one.
             replace: whether a line that is there is replaced, or left as it is.
         """
         before = self.lines
@@ -269,18 +265,19 @@ class Session:
         h.values[lines] = np.nan if values is None else of_chosen(values)[:, None]
         h.variance[lines] = 0.0
         h.cost[lines] = np.nan if cost is None else of_chosen(cost)
-        for line, i in zip(lines.tolist(), chosen.tolist(), strict=True) if infos else ():
-            if (info := infos[i]) is not None:
+        known = [] if infos is None else [infos[i] for i in chosen.tolist()]
+        for line, info in zip(lines.tolist(), known, strict=False):
+            if info is not None:
                 h.tag[line], h.raw[line] = info["tag"], info["raw"]
 
     def find(self, trial: int, row: np.ndarray) -> int | None:
         """The line of a trial at a row (so at a fidelity), or None."""
-        return self._index.get(*_places([trial], np.asarray(row, float)[None]))
+        return self._index.get(next(places([trial], np.asarray(row, float)[None])))
 
     def _lines_for(self, trials: Sequence[int], rows: np.ndarray) -> list[int]:
         """The line of each trial at its row, a new one at the end where it has none."""
         index, lines = self._index, []
-        for place in _places(trials, rows):
+        for place in places(trials, rows):
             lines.append(index.setdefault(place, self.lines))
             self.lines += lines[-1] == self.lines
         if self.lines > self.history.capacity:
@@ -291,9 +288,9 @@ class Session:
     def _index(self) -> dict[tuple[int, bytes], int]:
         """(trial, row) -> line, since a rung of hundreds asks line by line; of two the first."""
         if self._places is None:
-            trials, rows = self.history.trial[: self.lines], self.history.rows[: self.lines]
-            places = list(_places(trials.tolist(), rows))
-            self._places = dict(zip(reversed(places), reversed(range(len(places))), strict=True))
+            used, self._places = self.used(), {}
+            for line, place in enumerate(places(used.trial.tolist(), used.rows)):
+                self._places.setdefault(place, line)
         return self._places
 
     def tell(self) -> None:
@@ -414,15 +411,3 @@ class Session:
     def _own_state(self) -> Any:
         """The state without the table, which the space gives back."""
         return self.state._replace(table=None)
-
-
-def key_bits(seed: int) -> np.ndarray:
-    """The raw bits of `jax.random.key(seed)`, without starting a program: threefry's pair."""
-    seed = int(seed) % 2**64
-    return np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
-
-
-def _places(trials: Sequence[int], rows: np.ndarray) -> Iterator[tuple[int, bytes]]:
-    """What tells the lines of a history apart; 0.0 and -0.0 are the same coordinate."""
-    for trial, row in zip(trials, rows + 0.0, strict=True):
-        yield int(trial), row.tobytes()

@@ -1,9 +1,10 @@
 """PBT beside the paper's algorithm 1, on noisy quadratics whose best rate falls as they train.
 
-M. Jaderberg et al., "Population based training of neural networks", arXiv 1711.09846: there each
-member, when it is ready, compares itself with what is known of the others by then; ours waits for
-all members of an interval. Otherwise both have the same settings: truncation, factors 1.2 and 0.8,
-and with Ray's defaults a quarter instead of a fifth and a fresh draw now and then.
+M. Jaderberg et al., "Population based training of neural networks", arXiv 1711.09846, written
+down here from the paper, in two orders: members in turn, each of which compares itself with what is
+known of the others by then, as in the paper, or all of an interval together, as ours does and Ray
+with `synch=True`. Settings are the same on both sides: truncation, factors 1.2 and 0.8; a fifth
+and no fresh draws (the paper), or a quarter and a fresh draw in four (Ray's defaults).
 
 A member is heavy-ball descent, rate and drag searched, on 0.5 sum(h x^2) with gradients under
 noise. Far away a large rate is best; close by, what a rate leaves is proportional to it. The loss
@@ -90,36 +91,47 @@ def ours(task: str, seed: int, quantile: float, resample: float) -> float:
     return float(run.best.value)
 
 
-def algorithm_1(task: str, seed: int, quantile: float, resample: float) -> float:
-    """The paper's, member by member in turn, among those known by then."""
+def algorithm_1(task: str, seed: int, quantile: float, resample: float, *, together: bool) -> float:
+    """The paper's; `together`, members are judged when all have trained, by what held then."""
     rng = np.random.default_rng([17, seed])
     low, high = np.log(np.array(list(SPACE.values()))).T
     chosen = rng.uniform(low, high, (MEMBERS, len(SPACE)))  # logs of h
     states, performance = [fresh(task) for _ in range(MEMBERS)], np.full(MEMBERS, np.nan)
+
+    def exploited(i):
+        """State, hyperparameters and performance of member i afterwards."""
+        order = np.argsort(performance, kind="stable")[: np.sum(~np.isnan(performance))]
+        cut = int(quantile * len(order))
+        if not cut or i not in order[-cut:]:
+            return states[i], chosen[i], performance[i]
+        j = rng.choice(order[:cut])  # truncation selection
+        moved = chosen[j] + np.log(rng.choice(FACTORS, len(SPACE)))  # explore
+        anew = rng.random(len(SPACE)) < resample
+        moved = np.where(anew, rng.uniform(low, high), moved)
+        return states[j], np.clip(moved, low, high), performance[j]
+
     for t in range(INTERVALS):
         for i in range(MEMBERS):
             states[i], performance[i] = trained(task, states[i], *np.exp(chosen[i]), rng=rng)
-            order = np.argsort(performance, kind="stable")[: np.sum(~np.isnan(performance))]
-            cut = int(quantile * len(order))
-            if t + 1 == INTERVALS or not cut or i not in order[-cut:]:
-                continue
-            j = rng.choice(order[:cut])  # exploit: truncation selection
-            states[i], performance[i] = states[j], performance[j]
-            moved = chosen[j] + np.log(rng.choice(FACTORS, len(SPACE)))
-            anew = rng.random(len(SPACE)) < resample
-            moved = np.where(anew, rng.uniform(low, high), moved)
-            chosen[i] = np.clip(moved, low, high)  # explore
+            if not together and t + 1 < INTERVALS:
+                states[i], chosen[i], performance[i] = exploited(i)
+        if together and t + 1 < INTERVALS:
+            after = [exploited(i) for i in range(MEMBERS)]
+            states, chosen = [a[0] for a in after], np.array([a[1] for a in after])
     return float(np.min(performance))
 
 
 def pbt(seeds: int, few: bool) -> Iterator[Pair]:
-    """Both recipes."""
+    """Both recipes, in both orders."""
     budget = MEMBERS * INTERVALS * STEPS
+    orders = {"algorithm 1, all together": True, "algorithm 1, in turn": False}
     for recipe, settings in RECIPES.items():
         for task in list(TASKS)[: 1 if few else None]:
             for seed in range(seeds):
-                yield Pair(
-                    "pbt", f"pbt({recipe}'s settings)", "the paper's algorithm 1", task, 0, seed,
-                    budget, "final loss", ours(task, seed, *settings),
-                    algorithm_1(task, seed, *settings), "",
-                )  # fmt: skip
+                mine = ours(task, seed, *settings)
+                for reference, together in orders.items():
+                    theirs = algorithm_1(task, seed, *settings, together=together)
+                    yield Pair(
+                        "pbt", f"pbt({recipe}'s settings)", reference, task, 0, seed, budget,
+                        "final loss", mine, theirs, "",
+                    )  # fmt: skip

@@ -144,7 +144,9 @@ def lines(pairs: Sequence[Compared]) -> list[Line]:
         groups.setdefault(pair[:4], []).append(pair)
     found = []
     for about, mine in groups.items():
-        ours, theirs = ([math.log10(v) for v in vs] for vs in zip(*(p[6:] for p in mine), strict=True))
+        ours, theirs = (
+            [math.log10(v) for v in vs] for vs in zip(*(p[6:] for p in mine), strict=True)
+        )
         by_problem: dict[str, list[float]] = {}
         for pair, a, b in zip(mine, ours, theirs, strict=True):
             by_problem.setdefault(pair.problem, []).append(a - b)

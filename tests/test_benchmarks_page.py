@@ -167,6 +167,7 @@ def test_methods_are_told_beside_their_references(bench, tmp_path):
         "| q (+1.00) |",
     ]
     assert "Against the reference implementations: worse against peer 1.2" in text
+    assert "from the rows of `multi_fidelity.py`, `objectives.py`, `forest.py`." in text
     drawn = bench("sections").references
     assert len(drawn.intervals(drawn.found(tmp_path))) == len(told)
 

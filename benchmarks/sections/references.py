@@ -159,17 +159,23 @@ def lines(pairs: Sequence[Compared]) -> list[Line]:
     return found
 
 
+def of_others(rows: Path) -> dict[str, list[Compared]]:
+    """Script -> pairs, of the scripts that compare with a reference beside other things."""
+    pairs: dict[str, list[Compared]] = {}
+    for name, of in (("multi_fidelity", of_curves), ("objectives", of_fronts)):
+        if (file := rows / f"{name}.csv").exists():
+            pairs[name] = of(record.read(file))
+    if (file := rows / "forest.csv").exists():
+        pairs["forest"] = of_forest(file)
+    return pairs
+
+
 def found(rows: Path) -> list[Line]:
     """The lines of all scripts that left rows in a folder."""
     pairs: list[Compared] = []
     if (file := rows / "references.csv").exists():
         pairs += pairs_of(record.read(file))
-    for name, of in (("multi_fidelity", of_curves), ("objectives", of_fronts)):
-        if (file := rows / f"{name}.csv").exists():
-            pairs += of(record.read(file))
-    if (file := rows / "forest.csv").exists():
-        pairs += of_forest(file)
-    return lines(pairs)
+    return lines([*pairs, *(pair for more in of_others(rows).values() for pair in more)])
 
 
 def intervals(told: Sequence[Line]) -> dict[str, Interval]:
@@ -195,6 +201,8 @@ def section(rows: Path) -> Section | None:
          line.worst]
         for line in told
     ]  # fmt: skip
+    others = [f"`{name}.py`" for name, pairs in of_others(rows).items() if pairs]
+    elsewhere = f" Its last lines are from the rows of {', '.join(others)}." if others else ""
     head = ["method", "reference", "quantity", "budget", "runs", "log10 ratio", "", "worst on"]
     first = every[0]
     text = "\n".join(
@@ -202,8 +210,7 @@ def section(rows: Path) -> Section | None:
             f"`python benchmarks/method_references.py`, {runs[0].replace('T', ' ')} to "
             f"{runs[-1].replace('T', ' ')}; {first['threads']} of {first['cores']} cores, load "
             f"average {min(loads):.1f} to {max(loads):.1f}; python {first['python']}, bojax "
-            f"{first['bojax']}, jax {first['jax']}. DEHB's, SMAC's and NSGA-II's lines are from "
-            "the rows of `multi_fidelity.py`, `forest.py` and `objectives.py`.\n",
+            f"{first['bojax']}, jax {first['jax']}.{elsewhere}\n",
             losses(lost),
             EXPLAINED,
             f"![references](../docs/{PICTURE})\n",

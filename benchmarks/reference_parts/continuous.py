@@ -26,7 +26,7 @@ from . import Pair
 
 TRACES = Path(__file__).parents[1] / "traces"
 FLOOR = 1e-9  # of a regret: beyond, the optimum's own digits are the difference
-FUNCTIONS = (1, 2, 8, 10, 14, 15, 17, 21)  # four of one valley and rotated or not, three of many
+FUNCTIONS = (1, 2, 8, 10, 14, 15, 17, 21)  # five of one valley, three of many
 D = 8  # a size class: a row has no unused column
 POPSIZE, GENERATIONS = 10, 80  # of CMA-ES, 4 + floor(3 ln D)
 MEMBERS, BRED = 64, 40

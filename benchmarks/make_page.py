@@ -24,6 +24,7 @@ from sections import (
     losses,
     populations,
     provenance,
+    references,
     regret,
     speed,
     spread,
@@ -363,6 +364,7 @@ SECTIONS: dict[str, Callable[[Rows], Section]] = {
 def sections(rows: Path, traces: Path) -> list[Section]:
     """The sections that have rows, in the order of the page."""
     found = [regret.section(regret.traces_of([rows, traces]))]
+    found.append(references.section(rows))
     if (file := rows / "surrogates.csv").exists():
         found.append(surrogates.section(surrogates.rows_of(file)))
     if (file := rows / "speed.csv").exists():
@@ -401,6 +403,11 @@ def pictures(rows: Path, traces: Path, folder: Path) -> list[Path]:
         for kind, picture in zip(regret.PICTURES, draw, strict=True):
             drawn.append(folder / regret.picture_name(kind, *setting))
             picture(mine, ours=regret.OURS, save=drawn[-1])
+    if (rows / "references.csv").exists():
+        drawn.append(folder / references.PICTURE)
+        shown = references.intervals(references.found(rows))
+        title = "Methods beside their reference implementations"
+        analysis.interval_picture(shown, title=title, below=references.AXIS, save=drawn[-1])
     file = rows / "speed.csv"
     if file.exists() and (growth := speed.growing(record.read(file))):
         drawn.append(folder / speed.PICTURE)

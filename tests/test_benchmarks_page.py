@@ -115,6 +115,63 @@ def test_decisions_of_a_scheduler_are_told_beside_rays(bench, tmp_path):
     assert "Decisions of a scheduler: bojax promotion (Ray takes 16.7 times" in text
 
 
+def test_methods_are_told_beside_their_references(bench, tmp_path):
+    make_page, record = bench("make_page"), bench("record")
+    common = {"reference": "peer", "problem": "p", "instance": 0, "budget": 40,
+              "quantity": "regret", "versions": "peer 1.2"}  # fmt: skip
+    values = {"worse": (0.1, 0.01), "better": (0.01, 0.1), "same": (0.1, 0.1)}
+    old = [
+        {"run": "2029", "part": "a", "method": "old", **common, "seed": 0, "ours": 1.0,
+         "theirs": 1.0, **COMMON, "jax": "1"}
+    ]  # fmt: skip
+    rows = [
+        {"run": "2030", "part": "a", "method": method, **common, "seed": seed, "ours": ours,
+         "theirs": theirs, **COMMON, "jax": "1"}
+        for method, (ours, theirs) in values.items() for seed in (0, 1)
+    ]  # fmt: skip
+    record.append(tmp_path / "references.csv", old + rows)
+    curves = [
+        {"run": "2030", "curves": "c", "method": method, "seed": seed, "epochs_to_target": epochs}
+        for method, epochs in (("dehb", 100), ("DEHB 0.1.2", 1000)) for seed in (0, 1)
+    ]  # fmt: skip
+    record.append(tmp_path / "multi_fidelity.csv", curves)
+    fronts = [
+        {"run": "2030", "problem": "z", "contender": contender, "seed": seed, "volume_150": 9.0,
+         "volume_500": volume, "versions": "optuna 5" if contender == "optuna nsga2" else ""}
+        for contender, volume in (("optuna nsga2", 1.0), ("bojax nsga2", 10.0)) for seed in (0, 1)
+    ]  # fmt: skip
+    record.append(tmp_path / "objectives.csv", fronts)
+    write_traces(
+        tmp_path / "forest.csv",
+        [
+            Trace(method, "q", 1, seed, 1, 2, values, (0.0, 0.0), optimum=1.0, reference=11.0,
+                  versions="python 3, smac 2.4.1")
+            for method, values in (("forest", (9.0, 2.0)), ("smac", (1.1, 4.0)))
+            for seed in (0, 1)
+        ],
+    )  # fmt: skip
+    text = make_page.page(tmp_path)
+    told = [line for line in text.splitlines() if line.startswith("| `")]
+    pairs = "2 pairs, 1 problem"
+    assert told == [
+        f"| `worse` | peer 1.2 | regret | 40 | {pairs} | +1.000 [+1.000, +1.000] | worse "
+        "| p (+1.00) |",
+        f"| `better` | peer 1.2 | regret | 40 | {pairs} | -1.000 [-1.000, -1.000] | better "
+        "| p (-1.00) |",
+        f"| `same` | peer 1.2 | regret | 40 | {pairs} | +0.000 [+0.000, +0.000] |  | p (+0.00) |",
+        f"| `dehb` | DEHB 0.1.2 | epochs to the target | 8100 | {pairs} | -1.000 [-1.000, -1.000] "
+        "| better | c (-1.00) |",
+        f"| `nsga2` | Optuna's NSGA-II 5 | hypervolume | 500 | {pairs} | -1.000 [-1.000, -1.000] "
+        "| better | z (-1.00) |",
+        f"| `forest` | SMAC 2.4.1 | regret | 2 | {pairs} | +1.000 [+1.000, +1.000] | worse "
+        "| q (+1.00) |",
+    ]
+    assert "Against the reference implementations: worse against peer 1.2" in text
+    assert "from the rows of `multi_fidelity.py`, `objectives.py`, `forest.py`." in text
+    drawn = bench("sections").references
+    assert len(drawn.intervals(drawn.found(tmp_path))) == len(told)
+
+
 def test_batches_are_told_beside_single_suggestions(bench, tmp_path):
     make_page, record = bench("make_page"), bench("record")
     rows = [

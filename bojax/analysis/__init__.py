@@ -7,6 +7,7 @@ from bojax.analysis._bench_pictures import (
     regret_picture,
 )
 from bojax.analysis._growth import growth_picture
+from bojax.analysis._intervals import interval_picture
 from bojax.analysis._mup_pictures import coordinate_picture, transfer_picture
 from bojax.analysis._pictures import comparison_picture, sweep_picture
 from bojax.analysis._surrogate_pictures import (
@@ -22,6 +23,7 @@ __all__ = [
     "cost_picture",
     "coverage_picture",
     "growth_picture",
+    "interval_picture",
     "leave_one_out_picture",
     "rank_picture",
     "regret_picture",

@@ -14,6 +14,7 @@ from bojax.analysis import (
     calibration_picture,
     cost_picture,
     growth_picture,
+    interval_picture,
     rank_picture,
     regret_picture,
 )
@@ -291,3 +292,28 @@ def test_growth_is_drawn_on_log_axes_with_its_exponents():
 def test_growth_needs_two_sizes_above_nothing(growth):
     with pytest.raises(DataError, match="growth"):
         growth_picture(growth)
+
+
+# ------------------------------------------------------------------ intervals
+
+
+def test_intervals_have_the_colour_of_what_they_say():
+    told = {"left": (-2.0, -3.0, -1.0), "neither": (0.1, -1.0, 1.0), "right": (2.0, 1.0, 3.0)}
+    axes = interval_picture(
+        {name: stats.Interval(*one) for name, one in told.items()}, below="b", title="t"
+    ).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(told)
+    bars = [bar.lines[2][0] for bar in axes.containers]
+    ends = [bar.get_segments()[0][:, 0].tolist() for bar in bars]
+    np.testing.assert_allclose(ends, [[low, high] for _, low, high in told.values()])
+    colours = [bar.get_color()[0].tolist() for bar in bars]
+    assert len({tuple(colour) for colour in colours}) == 3
+    assert axes.get_ylim() == (2.5, -0.5)  # the first on top
+    moved = interval_picture({"left": stats.Interval(*told["left"])}, line=-5.0).axes[0]
+    assert moved.containers[0].lines[2][0].get_color()[0].tolist() == colours[2]
+
+
+@pytest.mark.parametrize("intervals", [{}, {"a": stats.Interval(0.0, NAN, 1.0)}])
+def test_intervals_must_be_there_and_finite(intervals):
+    with pytest.raises(DataError, match="intervals"):
+        interval_picture(intervals)

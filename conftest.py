@@ -17,9 +17,11 @@ MAPPED = {"kernels": "bojax.kernels", "acquisitions": "bojax.acquisitions"}
 
 # Compiling is most of what the suite does, and LLVM's optimisations are a third of that; hardly a
 # program of the tests runs long enough to earn them back. BOJAX_TEST_OPTIMISED=1 (`make
-# test-all`) keeps them, as every user has them.
+# test-all`) keeps them, as every user has them. Splitting a program between threads costs a fifth
+# more processor time, and the processes of the suite keep every core busy without it.
 if not os.environ.get("BOJAX_TEST_OPTIMISED"):
     flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    flags += " --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
 
 # Linux gives a process 65,530 memory maps unless told otherwise. A compiled program holds about
@@ -29,6 +31,10 @@ MAPS_KEPT = 35_000
 
 bojax.configure(cpu_devices=2)  # before JAX starts: sharded code is tested everywhere
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_traceback_in_locations_limit", 0)  # stack frames in programs no test reads
+
+# Tracing makes objects by the million and few cycles: a collection in ten finds what ten find.
+gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_collect_file(file_path):
@@ -41,6 +47,11 @@ def pytest_collect_file(file_path):
         parts = [part for part in parts if part != "__init__"]
         module = importlib.import_module(".".join([MAPPED[folder], *parts]))
         sys.modules[".".join([folder, *parts])] = module
+
+
+def pytest_collection_finish(session):
+    """What was imported and collected stays to the end: no collection need look at it."""
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

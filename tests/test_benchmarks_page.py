@@ -142,7 +142,7 @@ def test_methods_are_told_beside_their_references(bench, tmp_path):
     ]  # fmt: skip
     record.append(tmp_path / "objectives.csv", fronts)
     write_traces(
-        tmp_path / "forest.csv",
+        tmp_path / "forest" / "traces.csv",
         [
             Trace(method, "q", 1, seed, 1, 2, values, (0.0, 0.0), optimum=1.0, reference=11.0,
                   versions="python 3, smac 2.4.1")

@@ -167,7 +167,7 @@ def of_others(rows: Path) -> dict[str, list[Compared]]:
     for name, of in (("multi_fidelity", of_curves), ("objectives", of_fronts)):
         if (file := rows / f"{name}.csv").exists():
             pairs[name] = of(record.read(file))
-    if (file := rows / "forest.csv").exists():
+    if (file := rows / "forest" / "traces.csv").exists():
         pairs["forest"] = of_forest(file)
     return pairs
 

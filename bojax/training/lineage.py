@@ -209,7 +209,7 @@ class Schedule:
             TaskError: task, space, data and schedule do not fit.
             ConfigError: a configuration is not of the space.
         """
-        from bojax.training.resized import executor_of
+        from bojax.training.executors import executor_of
 
         assert self.horizon is not None
         if not isinstance(space, Space):

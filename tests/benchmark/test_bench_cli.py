@@ -221,7 +221,10 @@ def test_names_of_other_libraries(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("regret", "--method", "best"), "--method best: unknown; expected one of cmaes, de"),
+        (
+            ("regret", "--method", "best"),
+            "--method best: unknown; expected one of cmaes, coarse",
+        ),
         (("regret", "--problem", "hill"), "--problem hill: not in the tuning half, which has bowl"),
         (("regret", "--against", "nobody"), "nobody: no such adapter; shipped: "),
         (("regret", "--rows", "garbage.csv"), "garbage.csv: is no file of traces"),

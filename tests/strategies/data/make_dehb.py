@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from dehb import DEHB
-from dehb.utils import SHBracketManager
 
 SIZES, RUNGS = (27, 9, 6, 4), ((27, 9, 3, 1), (9, 3, 1), (6, 2), (4,))
 ROUNDS, DRAWS = 3, 40_000
@@ -24,6 +22,8 @@ CASES = ((0, 0, 5), (1, 0, 4), (2, 0, 3), (3, 0, 2), (2, 2, 1), (3, 2, 0), (3, 3
 
 
 def optimizer(seed):
+    from dehb import DEHB
+
     return DEHB(
         dimensions=3, min_fidelity=1, max_fidelity=27, eta=3, n_workers=1, seed=seed,
         output_path=tempfile.mkdtemp(), log_level="ERROR",
@@ -47,6 +47,8 @@ def populations():
 
 
 def children():
+    from dehb.utils import SHBracketManager
+
     points, values = populations()
     starts = np.cumsum((0, *SIZES))
     dehb = optimizer(1)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bojax.errors import StoreError
-from bojax.history import History, Report, Trial, to_json
+from bojax.history import History, Report, Trial, from_json, to_json
 from bojax.store import schema
 from bojax.store.checkpoints import check_name
 from bojax.store.lines import Lines, lines_of, stored_lines
@@ -106,7 +106,9 @@ class Transaction:
         if not new:
             return
         for trial, budget, record in self._reports_among(new):
-            if new.pop((trial, budget), record) != record:
+            said = new.pop((trial, budget), record)
+            # An older bojax wrote fewer fields of the same report.
+            if said != record and said != to_json(from_json(Report, record)):
                 self._refuse_report((trial, budget))
         self._upsert(schema.reports, [(*key, record) for key, record in new.items()])
 

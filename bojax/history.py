@@ -426,8 +426,6 @@ def to_json(record: Any) -> str:
     # What a report does not know is NaN.
     for name in _numbers_of(type(record)):  # type: ignore[arg-type]
         body[name] = _plain(body[name])
-    if body.get("each", ...) is None:  # younger than stores whose reports are compared as text
-        del body["each"]
     try:
         return _ENCODER.encode(body)
     except (TypeError, ValueError):  # within a field: a key that is no text, or not finite

@@ -339,8 +339,8 @@ class Optimizer:
         Example:
             >>> import bojax
             >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, seed=0)
-            >>> for trial in optimizer.ask(6):
-            ...     optimizer.tell(trial, (trial.config["x"] - 0.3) ** 2)
+            >>> for x in (0.0, 0.2, 0.5, 1.0):
+            ...     optimizer.tell({"x": x}, (x - 0.3) ** 2)
             >>> str(optimizer.stopping(1e-9)).split(":")[0]
             'go on'
         """

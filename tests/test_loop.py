@@ -50,20 +50,28 @@ def test_a_loop_is_the_optimizer_without_the_host(name):
     np.testing.assert_allclose(history.values[:12, 0], opt.history.values[:12, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("batch", [1, 3, 20])
-def test_any_batch_makes_as_many_evaluations_as_asked(batch):
-    strategy = STRATEGIES["sobol"]
+@pytest.fixture(scope="module")
+def one_by_one():
+    return in_double(
+        lambda key: bojax.loop.run(STRATEGIES["sobol"], problem(), key, evaluations=20),
+        jax.random.key(0),
+    )
+
+
+@pytest.mark.parametrize("batch", [3, 20])
+def test_any_batch_makes_as_many_evaluations_as_asked(batch, one_by_one):
     history = in_double(
-        lambda key: bojax.loop.run(strategy, problem(), key, evaluations=20, batch=batch),
+        lambda key: bojax.loop.run(
+            STRATEGIES["sobol"], problem(), key, evaluations=20, batch=batch
+        ),
         jax.random.key(0),
     )
     assert (history.status[:20] == Status.DONE).all() and (history.status[20:] == 0).all()
     assert history.trial.tolist() == [*range(20), *[-1] * 44]
     # A fixed design does not see the batch.
-    alone = in_double(
-        lambda key: bojax.loop.run(strategy, problem(), key, evaluations=20), jax.random.key(0)
-    )
-    np.testing.assert_array_equal(history.rows, alone.rows)
+    np.testing.assert_array_equal(history.rows, one_by_one.rows)
+    np.testing.assert_array_equal(history.trial, one_by_one.trial)
+    np.testing.assert_array_equal(history.status, one_by_one.status)
 
 
 def test_vmapped_runs_are_each_run_alone():

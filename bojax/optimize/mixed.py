@@ -91,9 +91,9 @@ def maximize(
         >>> import bojax
         >>> table = bojax.Space({"x": bojax.Float(0, 1)}).table
         >>> pool = jnp.linspace(0, 1, 16)[:, None] * jnp.array([1.0, 0, 0, 0])
-        >>> found = bojax.optimize.maximize(
-        ...     lambda rows: -(rows[:, 0] - 0.3) ** 2, table, jax.random.key(0), pool,
-        ...     jnp.zeros(4, bool), pool[:1], jnp.zeros(1, bool))
+        >>> found = jax.jit(lambda key, pool: bojax.optimize.maximize(
+        ...     lambda rows: -(rows[:, 0] - 0.3) ** 2, table, key, pool,
+        ...     jnp.zeros(4, bool), pool[:1], jnp.zeros(1, bool)))(jax.random.key(0), pool)
         >>> round(float(found.row[0]), 3)
         0.3
     """

@@ -143,13 +143,13 @@ def inside(table: SpaceTable, home, point, *, smooth: bool = False) -> Inside:
             beyond by a little.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp
         >>> import bojax
         >>> from bojax.optimize.walk import inside
         >>> space = bojax.Space(
         ...     {"x": bojax.Float(0, 1)}, constraints=[bojax.Linear({"x": 1}, at_most=0.5)])
         >>> home, point = jnp.zeros(4), jnp.array([1.0, 0, 0, 0])
-        >>> round(float(inside(space.table, home, point).row[0]), 3)
+        >>> round(float(jax.jit(inside)(space.table, home, point).row[0]), 3)
         0.5
     """
     line, dtype = point - home, point.dtype

@@ -300,7 +300,7 @@ def cmaes(
         >>> space = {"x": bojax.Float(-5, 5), "y": bojax.Float(-5, 5), "n": bojax.Int(1, 4)}
         >>> found = bojax.minimize(
         ...     lambda c: c["x"] ** 2 + c["y"] ** 2 + c["n"], space,
-        ...     evaluations=120, batch=8, strategy=bojax.strategies.cmaes(popsize=8))
+        ...     evaluations=64, batch=8, strategy=bojax.strategies.cmaes(popsize=8))
         >>> found.best().value < 1.1
         True
     """

@@ -237,7 +237,7 @@ def de(
         >>> space = {"x": bojax.Float(-5, 5), "y": bojax.Float(-5, 5)}
         >>> found = bojax.minimize(
         ...     lambda c: c["x"] ** 2 + c["y"] ** 2, space,
-        ...     evaluations=160, batch=8, strategy=bojax.strategies.de(popsize=8))
+        ...     evaluations=64, batch=8, strategy=bojax.strategies.de(popsize=8))
         >>> found.best().value < 0.1
         True
     """

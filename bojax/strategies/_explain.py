@@ -40,8 +40,8 @@ class Explanation:
     Example:
         >>> import bojax
         >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, seed=0)
-        >>> for trial in optimizer.ask(6):
-        ...     optimizer.tell(trial, (trial.config["x"] - 0.3) ** 2)
+        >>> for x in (0.0, 0.2, 0.4, 0.5, 0.7, 1.0):
+        ...     optimizer.tell({"x": x}, (x - 0.3) ** 2)
         >>> told = optimizer.explain(optimizer.ask())
         >>> told.trial, list(told.drivers), 0 <= told.similarity <= 1
         (6, ['x'], True)

@@ -41,13 +41,10 @@ class Stopping:
         results: how many usable results it rests on.
 
     Example:
-        >>> import bojax
-        >>> optimizer = bojax.Optimizer({"x": bojax.Float(0, 1)}, seed=0)
-        >>> for trial in optimizer.ask(6):
-        ...     optimizer.tell(trial, (trial.config["x"] - 0.3) ** 2)
-        >>> advice = optimizer.stopping(tolerance=10.0)
-        >>> advice.stop, advice.regret <= 10.0
-        (True, True)
+        >>> from bojax.strategies import Stopping
+        >>> print(Stopping(stop=True, regret=0.02, tolerance=0.1, noise=0.01, results=9))
+        stop: after 9 results the best of the space may be better than the incumbent by 0.02,
+        no more than the tolerance, 0.1
     """
 
     stop: bool

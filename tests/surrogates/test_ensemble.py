@@ -48,7 +48,8 @@ def predict(rows=NEW, **settings):
 def test_the_mixture_is_that_of_its_members():
     posterior, info = fitted()
     with jax.enable_x64(True):
-        means, variances = (np.asarray(x) for x in posterior.members(NEW))
+        members = jax.jit(lambda posterior, rows: posterior.members(rows))
+        means, variances = (np.asarray(x) for x in members(posterior, NEW))
     assert means.shape == (5, 41) and info.loss.shape == (5,)
     shift, scale = float(posterior.shift), float(posterior.scale)
     mean, variance = posterior.mean_and_variance(NEW)

@@ -165,10 +165,14 @@ def test_a_fantasy_is_a_draw_and_its_own_conditioning(at_fixed):
     """Whitened outcome e means value mean + pivot e: the same as being told that value."""
     posterior = at_fixed(theta_of(), Data(*smooth(12)))
     row, draws = NEW[0], np.array([-1.0, 0.0, 2.0])
-    with jax.enable_x64(True):
+
+    @jax.jit
+    def believed(posterior, row, draws, new):
         start = posterior.with_room(jnp.broadcast_to(posterior.whitened[:, None], (12, 3)), 1)
-        believed = start.append(12, jnp.asarray(row), jnp.asarray(draws))
-        means, variance = jax.tree.map(np.asarray, believed.mean_and_variance(jnp.asarray(NEW)))
+        return start.append(12, row, draws).mean_and_variance(new)
+
+    with jax.enable_x64(True):
+        means, variance = jax.tree.map(np.asarray, believed(posterior, row, draws, NEW))
     at, spread = posterior.mean_and_variance(row[None])
     shift, scale = float(posterior.shift), float(posterior.scale)
     pivot = np.sqrt(spread[0] + scale**2 * 0.01)

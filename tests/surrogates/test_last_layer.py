@@ -1,7 +1,6 @@
 """The Bayesian last layer: against the textbook, its evidence, what its settings do."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -40,9 +39,14 @@ def fitted(data=None, warm=None, **settings):
     return last_layer(**settings).fit(KEY, wiggle() if data is None else data, warm)
 
 
+@jax.jit
+def _features(posterior, rows):
+    return posterior.features(rows)
+
+
 def features(posterior, rows):
     with jax.enable_x64(True):
-        return np.asarray(posterior.features(jnp.asarray(rows)))
+        return np.asarray(_features(posterior, rows))
 
 
 def test_it_is_the_regression_of_the_textbook():

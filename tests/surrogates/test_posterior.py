@@ -323,18 +323,23 @@ def test_watched_rows_follow_what_is_appended():
     posterior, _ = bojax.surrogates.gp().fit(
         jax.random.key(0), Data(rows, np.sin(5 * rows[:, 0]) + rows[:, 1])
     )
-    elsewhere = rng.random((5, posterior.features.coordinate.shape[1]))
-    with jax.enable_x64(True):
+    columns = posterior.features.coordinate.shape[1]
+    elsewhere, added = rng.random((5, columns)), rng.random((2, columns))
+    draws = rng.normal(size=(2, 3))
+
+    @jax.jit
+    def watched(posterior, elsewhere, added, draws):
         t = posterior.upper.shape[0]
         whitened = jnp.broadcast_to(posterior.whitened[:, None], (t, 3))
         fantasies = posterior.with_room(whitened, 2).watching(t + 2 + 5)
         lines = fantasies.posterior.features.coordinate
         fantasies = fantasies.watch(jnp.concatenate([lines, elsewhere]))
         for i in range(2):
-            draw = jnp.asarray(rng.normal(size=3))
-            fantasies = fantasies.append(t + i, jnp.asarray(rng.random(lines.shape[1])), draw)
+            fantasies = fantasies.append(t + i, added[i], draws[i])
         lines = fantasies.posterior.features.coordinate
-        mean, variance = fantasies.seen()
-        again = fantasies.mean_and_variance(jnp.concatenate([lines, elsewhere]))
+        return fantasies.seen(), fantasies.mean_and_variance(jnp.concatenate([lines, elsewhere]))
+
+    with jax.enable_x64(True):
+        (mean, variance), again = watched(posterior, elsewhere, added, draws)
     np.testing.assert_allclose(mean, again[0], rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(variance, again[1], rtol=1e-9, atol=1e-10)

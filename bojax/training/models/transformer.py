@@ -26,7 +26,8 @@ class Block(linen.Module):
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from bojax.training.models.transformer import Block
-        >>> y, _ = Block(heads=2).init_with_output(jax.random.key(0), jnp.ones((1, 3, 8)))
+        >>> make = jax.jit(Block(heads=2).init_with_output)
+        >>> y, _ = make(jax.random.key(0), jnp.ones((1, 3, 8)))
         >>> y.shape
         (1, 3, 8)
     """
@@ -121,7 +122,8 @@ class CharTransformer(linen.Module):
         >>> import jax, jax.numpy as jnp
         >>> from bojax.training.models import CharTransformer
         >>> model = CharTransformer(letters=27, width=16, depth=1)
-        >>> y, _ = model.init_with_output(jax.random.key(0), jnp.zeros((1, 12), jnp.int32))
+        >>> make = jax.jit(model.init_with_output)
+        >>> y, _ = make(jax.random.key(0), jnp.zeros((1, 12), jnp.int32))
         >>> y.shape
         (1, 12, 27)
     """

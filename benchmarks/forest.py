@@ -5,7 +5,8 @@
 
 The first instance of each problem of the reporting half, 10 seeds, 40 evaluations one by one, with
 {forest, a new forest for every suggestion, random, SMAC3 2.4.1}. Traces go to
-benchmarks/rows/forest/traces.csv as runs end; what is there and still current is not repeated. Printed
+benchmarks/rows/forest/traces.csv as runs end; what is there and still current is not repeated.
+Printed
 are geometric means of the final regret (1 is the median random point) and their paired ratios,
 with 95 % bootstrap intervals over problems, then seeds.
 """

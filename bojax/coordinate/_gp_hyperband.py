@@ -1,9 +1,9 @@
 """GP-Hyperband: Hyperband whose brackets are filled by a Gaussian process over all budgets.
 
 The surrogate is one over configuration and budget, so that a bracket learns from every rung of
-those before it. Its kernel is that of K. Swersky, J. Snoek and R. P. Adams, "Freeze-thaw Bayesian
-optimization", 2014 (:class:`bojax.kernels.LearningCurve`), the brackets are those of L. Li et al.,
-"Hyperband", JMLR 18 (2018).
+those before it. The brackets are those of L. Li et al., "Hyperband", JMLR 18 (2018). The budget is
+a column as the others are: a kernel of learning curves (:class:`bojax.kernels.LearningCurve`)
+suggested worse on recorded curves (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from bojax.coordinate._methods import Method
+from bojax.kernels import Kernel
 from bojax.strategies import gp
 
 LINES = 256  # a fit is cubic in them, and one is made for every bracket
@@ -22,7 +23,7 @@ def gp_hyperband(
     min_budget: int = 1,
     eta: float = 3,
     table: str = "algorithm-1",
-    kernel: str = "learning_curve",
+    kernel: str | Kernel | None = None,
     lines: int | None = LINES,
     **settings: Any,
 ) -> Method:
@@ -30,8 +31,7 @@ def gp_hyperband(
 
     Args:
         max_budget, min_budget, eta, table: of :func:`bojax.schedulers.hyperband`.
-        kernel: of the model; "learning_curve" is :class:`bojax.kernels.LearningCurve`.
-        lines, settings: of :func:`bojax.strategies.gp`.
+        kernel, lines, settings: of :func:`bojax.strategies.gp`.
 
     Returns:
         A :class:`Method`, for `bojax.Sweep(method=...)`.

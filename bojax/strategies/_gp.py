@@ -2,8 +2,9 @@
 
 A design (the centre, then Sobol points) comes first. Then, for every batch: the values are
 half-rank warped and the surrogate is fitted, once more to the values as they are if that finds
-much noise; and rows are chosen one after the other by a rule of `BATCHES`: log EI over fantasies
-of the rows before, Thompson's functions, or a confidence bound and pure exploration.
+much noise and none of them has diverged; and rows are chosen one after the other by a rule of
+`BATCHES`: log EI over fantasies of the rows before, Thompson's functions, or a confidence bound
+and pure exploration.
 
 The incumbent is the best posterior mean at an observed row, at the budget that is asked
 for, so that neither a lucky noisy value nor a cheap budget sets it.
@@ -60,6 +61,9 @@ AUTO = "auto"
 # rank says nothing of the size that would average the noise out. 0.16 (0.07) decades less regret
 # on noisy problems, 0.05 (0.03) on the tuning half (docs/decisions/0004).
 NOISY = 0.1
+# Times that spread from the median, beyond which a value is a diverged one. Whole runs on noisy
+# functions reach 1,000, and cutting those off costs 0.10 (0.03) decades (docs/decisions/0013).
+DIVERGED = 1e4
 
 
 class State(NamedTuple):
@@ -167,10 +171,13 @@ class GPStrategy:
     def fit_again_if_noisy(self, key, state, history: History, warped: Data, starts: Starts):
         """The fit to warped values; if it finds noise, to the values as they are: traced once.
 
+        Not where a value has diverged, beside which all others are one.
+
         Returns:
             `(posterior, theta)`, theta of the warped fit, where the next one starts.
         """
         plain = observations(history, state.table, WARPS["none"])
+        spread, diverged = spread_of_better_half(plain.values, plain.mask)
 
         def attempt(again, theta, starts):
             values = jnp.where(again, plain.values, warped.values)
@@ -184,8 +191,7 @@ class GPStrategy:
             posterior, info = attempt(again, theta, chosen)
             theta = jnp.where(again, theta, info.theta)
             noise = jnp.sqrt(posterior.noise) * posterior.scale
-            noisy = noise > NOISY * spread_of_better_half(plain.values, plain.mask)
-            return trip + 1, posterior, theta, noisy
+            return trip + 1, posterior, theta, (noise > NOISY * spread) & ~diverged
 
         def unfinished(carry):
             trip, _, _, noisy = carry
@@ -335,7 +341,10 @@ def gp(
 
 
 def spread_of_better_half(values, mask):
-    """Root mean square distance from the median of what is no worse, which no warp changes."""
+    """Root mean square distance from the median of what is no worse, which no warp changes.
+
+    And whether a value is worse than the median by more than `DIVERGED` times that.
+    """
     count = jnp.sum(mask, dtype=jnp.int32)
     ordered = jnp.sort(jnp.where(mask, values, jnp.inf))
     median = ordered[jnp.maximum((count + 1) // 2 - 1, 0)]
@@ -343,7 +352,10 @@ def spread_of_better_half(values, mask):
     largest = jnp.max(jnp.abs(apart))
     unit = jnp.where(largest > 0, largest, 1.0)  # squares of 1e-300 would be 0
     number = jnp.sum((mask & (values <= median)).astype(values.dtype))
-    return unit * jnp.sqrt(jnp.sum((apart / unit) ** 2) / jnp.maximum(number, 1.0))
+    spread = unit * jnp.sqrt(jnp.sum((apart / unit) ** 2) / jnp.maximum(number, 1.0))
+    worst = jnp.max(jnp.where(mask, values, median))
+    # Of no spread ranks would make all values one.
+    return spread, (spread > 0) & (worst - median > DIVERGED * spread)
 
 
 def observations(history: History, table: SpaceTable, warp) -> Data:

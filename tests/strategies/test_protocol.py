@@ -150,6 +150,22 @@ def test_values_are_ranked_unless_the_fit_finds_them_noisy(noise, same):
     assert np.abs(rows["auto"] - rows[other]).max() > 1e-3
 
 
+def test_a_diverged_value_says_no_more_than_a_bad_one_where_there_is_noise():
+    """Beside 1e30 what is left of the others is rounding: values are ranked, noisy or not."""
+    rng = np.random.default_rng(0)
+    x = rng.random((40, 2))
+    values = (x[:, 0] - 0.3) ** 2 + np.exp(3 * x[:, 1]) / 10 + 0.3 * rng.normal(size=40)
+    space = bojax.Space({"a": bojax.Float(0, 1), "b": bojax.Float(0, 1)})
+
+    def suggested(bad):
+        told = np.where(x[:, 0] > 0.7, bad, values)
+        optimizer = bojax.Optimizer(space)
+        optimizer.tell([{"a": float(a), "b": float(b)} for a, b in x], list(map(float, told)))
+        return optimizer.ask().row[:2]
+
+    np.testing.assert_allclose(suggested(1e30), suggested(1e6), atol=1e-6)
+
+
 @pytest.mark.slow
 def test_every_setting_of_the_model_changes_what_is_suggested():
     """In eight rugged columns, where no search finds the very top."""

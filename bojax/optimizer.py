@@ -177,8 +177,8 @@ class Optimizer:
                 f"stop here, widen the {what}, or pass repeats='replicate' to measure again."
             )
         trials = []
-        configs = self.space.decode(np.array([row for row, _ in found]))
-        budgets = self.space.fidelity_value(np.array([row for row, _ in found]))
+        rows = np.array([row for row, _ in found])
+        configs, budgets = self.space.decode_canonical(rows), self.space.fidelity_value(rows)
         for (row, info), config, budget in zip(found, configs, budgets, strict=True):
             trial = Trial(
                 id=len(self._trials),

@@ -229,7 +229,8 @@ class Coordinator:
                 given = np.full(self.space.table.columns, np.nan)
                 given[self._column] = self._budget_row(stop)
             asked, self._drawn = self._drawn or self.session.ask(len(jobs), given), []
-            configs = self.space.decode(np.array([row for row, _ in asked])) if asked else []
+            rows = np.array([row for row, _ in asked])
+            configs = self.space.decode_canonical(rows) if asked else []
             for (row, info), config in zip(asked, configs, strict=True):
                 self._open(row, config, source, info)
             if len(asked) < len(jobs):

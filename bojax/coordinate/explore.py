@@ -44,8 +44,8 @@ def explored(
         # A draw of every column: for what is drawn anew, and what a new parent switches on.
         row = rng.random((1, space.table.columns))
         fresh = {
-            name: _drawn(space, column, name, row, rng)
-            for column, name in enumerate(space.names)
+            name: _drawn(space.parameters[name], values[0], rng)
+            for name, values in zip(space.names, space.values_of(row), strict=True)
             if name != space.fidelity
         }
         changed = fresh | own
@@ -62,11 +62,10 @@ def explored(
     return dict(config)
 
 
-def _drawn(space: Space, column: int, name: str, row: np.ndarray, rng: Any) -> Any:
-    """A value of one parameter, whether or not the rest of a configuration lets it exist."""
-    parameter = space.parameters[name]
+def _drawn(parameter: Any, value: Any, rng: np.random.Generator) -> Any:
+    """A number as a random row has it, or one of the choices."""
     if isinstance(parameter, (Float, Int)):
-        return space._decode_column(column, row)[0]
+        return value
     return parameter.choices[int(rng.integers(len(parameter.choices)))]
 
 

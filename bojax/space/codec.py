@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,11 @@ def is_gridded(parameter: Parameter) -> bool:
     return isinstance(parameter, Int) or (
         isinstance(parameter, Float) and parameter.step is not None
     )
+
+
+def is_real(parameter: Parameter) -> bool:
+    """Whether a parameter takes every value between its bounds."""
+    return isinstance(parameter, Float) and parameter.step is None
 
 
 def step_of(parameter: Float | Int) -> Any:
@@ -103,21 +108,60 @@ def encode_numeric(name: str, parameter: Float | Int, values: Sequence[Any]) -> 
 
 def decode_numeric(parameter: Float | Int, unit: np.ndarray) -> list[Any]:
     """Row coordinates to natural values: Python ints or floats."""
+    if not is_gridded(parameter):
+        return Reals.of([parameter]).decoded(unit[:, None])[:, 0].tolist()
     low, high = edges(parameter)
-    if is_gridded(parameter):
-        x = low + np.clip(unit, 0.0, 1.0) * (high - low)
-        x = np.exp(x) if parameter.log else x
-        index = np.clip(
-            np.round((x - parameter.low) / step_of(parameter)), 0, grid_count(parameter) - 1
+    x = low + np.clip(unit, 0.0, 1.0) * (high - low)
+    x = np.exp(x) if parameter.log else x
+    index = np.clip(
+        np.round((x - parameter.low) / step_of(parameter)), 0, grid_count(parameter) - 1
+    )
+    if isinstance(parameter, Int):
+        return [parameter.low + int(i) * step_of(parameter) for i in index]
+    return [_shown(parameter, value) for value in parameter.low + index * step_of(parameter)]
+
+
+class Reals(NamedTuple):
+    """Continuous parameters, whose columns are treated at once; each `[R]`.
+
+    Attributes:
+        bottom, top: the bounds, natural.
+        low, high: the same in the scale searched in.
+        log: which are searched in logarithms.
+        steps: of the grid between 0 and 1, a power of two.
+    """
+
+    bottom: np.ndarray
+    top: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    log: np.ndarray
+    steps: np.ndarray
+
+    @classmethod
+    def of(cls, parameters: Sequence[Any]) -> Reals:
+        """Of `Float` parameters without a step."""
+        ends = np.array([edges(p) for p in parameters], float).reshape(-1, 2)
+        return cls(
+            np.array([p.low for p in parameters], float),
+            np.array([p.high for p in parameters], float),
+            *ends.T,
+            np.array([p.log for p in parameters], bool),
+            np.array([_steps(*edges(p), p.log) for p in parameters], float),
         )
-        if isinstance(parameter, Int):
-            return [parameter.low + int(i) * step_of(parameter) for i in index]
-        return [_shown(parameter, value) for value in parameter.low + index * step_of(parameter)]
-    unit = on_grid(parameter, unit)
-    x = low + unit * (high - low)
-    x = np.clip(np.exp(x) if parameter.log else x, parameter.low, parameter.high)
-    x = np.where(unit <= 0.0, parameter.low, np.where(unit >= 1.0, parameter.high, x))
-    return x.tolist()
+
+    def on_grid(self, unit: np.ndarray) -> np.ndarray:
+        """The nearest coordinates that survive the trip to values and back, `[..., R]`."""
+        return np.round(np.clip(unit, 0.0, 1.0) * self.steps) / self.steps
+
+    def decoded(self, unit: np.ndarray) -> np.ndarray:
+        """Row coordinates to natural values, `[..., R]`."""
+        unit = self.on_grid(unit)
+        x = self.low + unit * (self.high - self.low)
+        if self.log.any():
+            x = np.where(self.log, np.exp(np.where(self.log, x, 0.0)), x)
+        x = np.clip(x, self.bottom, self.top)
+        return np.where(unit <= 0.0, self.bottom, np.where(unit >= 1.0, self.top, x))
 
 
 def _shown(parameter: Float | Int, value: float) -> float:
@@ -131,13 +175,17 @@ def _shown(parameter: Float | Int, value: float) -> float:
 
 def on_grid(parameter: Float | Int, unit: np.ndarray) -> np.ndarray:
     """The nearest coordinate that survives the trip to a value and back."""
-    low, high = edges(parameter)
+    steps = _steps(*edges(parameter), parameter.log)
+    return np.round(np.clip(unit, 0.0, 1.0) * steps) / steps
+
+
+def _steps(low: float, high: float, log: bool) -> float:
+    """Of a real parameter's grid, between edges in the scale searched in."""
     eps = np.finfo(float).eps
     # Relative rounding of the value, seen in units of the interval, with room for both ways.
-    magnitude = 1.0 + max(abs(low), abs(high)) if parameter.log else max(abs(low), abs(high))
+    magnitude = 1.0 + max(abs(low), abs(high)) if log else max(abs(low), abs(high))
     error = 8.0 * eps * max(magnitude, high - low) / (high - low)
-    bits = int(np.clip(np.floor(-np.log2(error)), 1, FINEST_GRID))
-    return np.round(np.clip(unit, 0.0, 1.0) * 2.0**bits) / 2.0**bits
+    return 2.0 ** int(np.clip(np.floor(-np.log2(error)), 1, FINEST_GRID))
 
 
 def on_stick_grid(unit: np.ndarray) -> np.ndarray:

@@ -113,6 +113,9 @@ class Space:
         made = compiled(self.parameters, fidelity, self.context, constraints, forbidden)
         self._table: SpaceTable = made.table
         self._clauses, self._labels = made.clauses, made.labels
+        reals = [c for c, p in enumerate(self.parameters.values()) if codec.is_real(p)]
+        self._real_columns = np.array(reals, int)
+        self._reals = codec.Reals.of([self.parameters[self.names[c]] for c in reals])
         self.constraints, self.forbidden = tuple(constraints), tuple(map(dict, forbidden))
         self.derived = derivations.ordered(derived or {}, self.parameters, fidelity)
         self.members = tuple(members)
@@ -233,17 +236,26 @@ class Space:
         Returns:
             One dict, or a list of N.
         """
-        single = np.ndim(rows) == 1
-        rows = self.canonical(np.atleast_2d(np.asarray(rows, float)))
+        configs = self.decode_canonical(self.canonical(np.atleast_2d(np.asarray(rows, float))))
+        return configs[0] if np.ndim(rows) == 1 else configs
+
+    def decode_canonical(self, rows: np.ndarray) -> list[dict[str, Any]]:
+        """:meth:`decode` of `[N, D]` rows that :meth:`canonical` has given.
+
+        Example:
+            >>> import bojax
+            >>> space = bojax.Space({"x": bojax.Float(0, 2)})
+            >>> space.decode_canonical(space.encode([{"x": 0.5}]))
+            [{'x': 0.5}]
+        """
         if self.members:
-            configs = [
+            return [
                 derivations.added(self.derived, dict(self.members[i])) for i in self._member(rows)
             ]
-            return configs[0] if single else configs
         present = self.active(rows)
         columns = [
-            (name, self._decode_column(c, rows), present[:, c].tolist())
-            for c, name in enumerate(self.names)
+            (name, values, present[:, c].tolist())
+            for c, (name, values) in enumerate(zip(self.names, self.values_of(rows), strict=True))
             if name != self.fidelity
         ]
         configs = [
@@ -252,7 +264,7 @@ class Space:
         ]
         if self.derived:
             configs = [derivations.added(self.derived, config) for config in configs]
-        return configs[0] if single else configs
+        return configs
 
     def canonical(self, rows: np.ndarray) -> np.ndarray:
         """Rows as the engine compares them: on the grid, inactive columns parked, `[..., D]`."""
@@ -265,9 +277,7 @@ class Space:
             ]
             return np.concatenate(blocks).reshape(rows.shape) if blocks else rows
         rows = tables.snap(self._table, rows, np)
-        for column, parameter in enumerate(self.parameters.values()):
-            if isinstance(parameter, Float) and parameter.step is None:
-                rows[..., column] = codec.on_grid(parameter, rows[..., column])
+        rows[..., self._real_columns] = self._reals.on_grid(rows[..., self._real_columns])
         if (sticks := self._table.sticks) is not None:
             rows = np.where(sticks.member, codec.on_stick_grid(rows), rows)
             rows = _rules.parked(sticks, rows, np)
@@ -497,16 +507,35 @@ class Space:
         Values of inactive parameters are those of their default.
         """
         rows = self.canonical(np.atleast_2d(rows))
+        codes = tables.choice_code(self._table, rows, np)
+        return {
+            name: np.array(values) if isinstance(parameter, (Float, Int)) else codes[:, c]
+            for c, ((name, parameter), values) in enumerate(
+                zip(self.parameters.items(), self.values_of(rows), strict=True)
+            )
+        }
+
+    def values_of(self, rows: np.ndarray) -> list[list[Any]]:
+        """Natural values of every parameter for `[N, D]` rows, whether they have it or not.
+
+        Example:
+            >>> import bojax
+            >>> space = bojax.Space({"x": bojax.Float(0, 2), "kind": bojax.Categorical(["a", "b"])})
+            >>> space.values_of(space.encode([{"x": 0.5, "kind": "b"}]))
+            [[0.5], ['b']]
+        """
         sticks = self._table.sticks
-        out = {}
-        for c, (name, parameter) in enumerate(self.parameters.items()):
+        reals = self._reals.decoded(rows[:, self._real_columns]).T.tolist()
+        found = dict(zip(self._real_columns.tolist(), reals, strict=True))
+        codes = tables.choice_code(self._table, rows, np)
+        for c, parameter in enumerate(self.parameters.values()):
             if sticks is not None and sticks.member[c]:
-                out[name] = np.array(self._decode_column(c, rows))
-            elif isinstance(parameter, (Float, Int)):
-                out[name] = np.array(codec.decode_numeric(parameter, rows[:, c]))
-            else:
-                out[name] = tables.choice_code(self._table, rows, np)[:, c]
-        return out
+                found[c] = _rules.pieces(sticks, rows, np)[:, c].tolist()
+            elif not isinstance(parameter, (Float, Int)):
+                found[c] = [parameter.choices[code] for code in codes[:, c].tolist()]
+            elif c not in found:
+                found[c] = codec.decode_numeric(parameter, rows[:, c])
+        return [found[c] for c in range(len(self.names))]
 
     def fidelity_value(self, rows: np.ndarray) -> np.ndarray:
         """The budget of rows, natural units, `[N]`; NaN without a fidelity."""
@@ -698,12 +727,3 @@ class Space:
                 raise ConfigError(
                     f"{dict(listed[i])!r} is no configuration of the pool; the nearest is {near!r}."
                 )
-
-    def _decode_column(self, column: int, rows: np.ndarray) -> list[Any]:
-        parameter = self.parameters[self.names[column]]
-        if (sticks := self._table.sticks) is not None and sticks.member[column]:
-            return _rules.pieces(sticks, rows, np)[:, column].tolist()
-        if isinstance(parameter, (Float, Int)):
-            return codec.decode_numeric(parameter, rows[:, column])
-        codes = tables.choice_code(self._table, rows, np)[:, column]
-        return [parameter.choices[code] for code in codes.tolist()]

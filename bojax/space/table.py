@@ -217,6 +217,8 @@ def active(table: SpaceTable, rows, xp=jnp):
     reached after `depth` sweeps; a space without conditions takes none.
     """
     literals = table.clauses
+    if xp is np and not table.depth:
+        return np.ones(rows.shape, bool)
     holds = _rules.matches(literals, rows, choice_code(table, rows, xp), None, xp)
     conditional = xp.any(literals.used, axis=(-1, -2))
     clause_used = xp.any(literals.used, axis=-1)

@@ -72,6 +72,7 @@ class Session:
         self._table = space.table  # every look at a space's is a copy
         self.lines = 0
         self._places: dict[tuple[int, bytes], int] | None = None  # (trial, row) -> line
+        self._identified, self._seen = set[bytes](), 0  # of so many lines
         self._least_capacity, self._class = capacity_for(capacity), batch
         self.history = empty_history(
             self._least_capacity, self._table.columns, sizes.objectives, sizes.constraints
@@ -140,8 +141,7 @@ class Session:
         rows, valid = np.asarray(rows)[:wanted], np.asarray(info.valid)[:wanted]
         raw, tags = np.asarray(info.raw)[:wanted], np.asarray(info.tag)[:wanted]
         rows, feasible = self.space.nearest_feasible(self.space.canonical(rows), given)
-        present = self._identities(self._present_rows())
-        taken, number = set(present), len(present)
+        taken, number = self._present(), self.lines + self._scratched
         found: list[tuple[np.ndarray, dict]] = []
         own = self._identities(rows)
         for i, ok in enumerate((valid & feasible).tolist()):
@@ -334,6 +334,13 @@ class Session:
         """Rows without what does not tell suggestions apart: the fidelity, a zero's sign."""
         return np.where(self._ignored, 0.0, rows + 0.0)
 
+    def _present(self) -> set[bytes]:
+        """Identities of all rows that are present; a line's never changes once it is written."""
+        new = self.used().rows[self._seen :]
+        self._identified.update(self._identities(new))
+        self._seen = self.lines
+        return self._identified | set(self._identities(self._present_rows()[self.lines :]))
+
     def _present_rows(self) -> np.ndarray:
         return self._view(0).rows[: self.lines + self._scratched]
 
@@ -357,6 +364,8 @@ class Session:
         self._scratched += len(rows)
 
     def _unscratch(self) -> None:
+        if not self._scratched:
+            return
         blank = empty_history(1, self._table.columns, self.sizes.objectives, self.sizes.constraints)
         for leaf, empty in zip(self.history, blank, strict=True):
             leaf[self.lines : self.lines + self._scratched] = empty[0]
@@ -391,6 +400,7 @@ class Session:
         """Continue from lines (empty ones are dropped) and what :meth:`save_state` gave."""
         used = history.status != Status.EMPTY
         self.lines, self._places = int(used.sum()), None
+        self._identified, self._seen = set(), 0
         self.history = empty_history(
             max(capacity_for(max(self.lines, 1)), self._least_capacity),
             self._table.columns,

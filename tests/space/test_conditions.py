@@ -19,7 +19,7 @@ some = settings(max_examples=30)  # making a random space is the dear part
 def test_activity_is_what_the_conditions_say(space, seed):
     rows = rows_of(space, seed, 16)
     shown = space.active(rows)
-    decoded = [space._decode_column(c, rows) for c in range(len(space.names))]
+    decoded = space.values_of(rows)
     for i in range(len(rows)):
         values = {name: decoded[c][i] for c, name in enumerate(space.names)}
         for c, (name, verdict) in enumerate(present(space, values).items()):

@@ -36,7 +36,7 @@ SPACE = {
     "width": bojax.Int(8, 64, log=True),
 }
 # Trials that a run may start: of the schedulers as many as random search's epochs could pay for.
-TRIALS = {"random": 300, "hyperband": 700, "asha": 1000, "bohb": 400}
+TRIALS = {"random": 300, "hyperband": 700, "asha": 1000, "bohb": 400, "gp_hyperband": 200}
 
 
 def build(hp):
@@ -57,6 +57,7 @@ def sweep(name: str, data, seed: int) -> bojax.Sweep:
         "hyperband": {"strategy": "random", "scheduler": "hyperband"},
         "asha": {"strategy": "random", "scheduler": {"name": "asha", "eta": 3, "slots": 48}},
         "bohb": {"method": "bohb"},
+        "gp_hyperband": {"method": "gp_hyperband"},
     }[name]
     return bojax.Sweep(task, SPACE, data=data, metric="loss", max_budget=EPOCHS, seed=seed, **how)
 

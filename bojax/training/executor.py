@@ -30,6 +30,7 @@ from bojax.training.records import (
     check_folds,
     check_jobs,
     check_outputs,
+    check_restored,
     reports_of,
 )
 from bojax.training.score import TestScore, resampled
@@ -573,16 +574,10 @@ class LocalExecutor:
             TaskError: another seed, budget, or shapes of another model.
         """
         before = {"replicas": 1, "unit": "epochs", "passes": 1}  # states of a time before these
-        for name, mine in (
-            ("seed", self.seed), ("max_budget", self.max_budget), ("replicas", self.replicas),
-            ("unit", self.budget.unit), ("passes", self.budget.passes),
-        ):  # fmt: skip
-            stored = meta.get(name, before.get(name))
-            if stored != mine:
-                raise TaskError(
-                    f"restore: the states are of a run with {name}={stored}, this one has "
-                    f"{mine}; use the same."
-                )
+        check_restored(
+            {**before, **meta}, seed=self.seed, max_budget=self.max_budget,
+            replicas=self.replicas, unit=self.budget.unit, passes=self.budget.passes,
+        )  # fmt: skip
         for b, entry in enumerate(meta["buckets"]):
             trials = [int(trial) for trial in entry["trials"]]
             listed = [dict(configs[trial]) for trial in trials]

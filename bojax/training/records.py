@@ -109,6 +109,37 @@ def check_jobs(
             )
 
 
+def check_from_scratch(jobs: Sequence[Job], unit: str, what: str) -> None:
+    """No job goes on from another trial, where the budget of this unit says what is trained anew.
+
+    Args:
+        what: "every rung", "every replica".
+
+    Raises:
+        TaskError: one does.
+    """
+    for job in jobs:
+        if job.clone_of is not None:
+            raise TaskError(
+                f"trial {job.trial}: with unit={unit!r} {what} starts from scratch, so that it "
+                "cannot start from another trial; use another scheduler."
+            )
+
+
+def check_restored(meta: Mapping, **mine: Any) -> None:
+    """States that were kept are of a run like this one.
+
+    Raises:
+        TaskError: a setting differs.
+    """
+    for name, value in mine.items():
+        if meta.get(name) != value:
+            raise TaskError(
+                f"restore: the states are of a run with {name}={meta.get(name)}, this one has "
+                f"{value}; use the same."
+            )
+
+
 def check_outputs(task: Task, data: ArrayData | GrainData, outputs: Any) -> None:
     """The model's outputs (abstract) suit the data's labels.
 

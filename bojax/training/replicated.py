@@ -21,7 +21,7 @@ from bojax.training.budgets import Budget
 from bojax.training.executor import LocalExecutor
 from bojax.training.plan import Plan
 from bojax.training.program import Program
-from bojax.training.records import check_jobs
+from bojax.training.records import check_from_scratch, check_jobs, check_restored
 from bojax.training.score import TestScore
 
 _FORMAT = 1  # of `state_arrays`
@@ -121,12 +121,8 @@ class ReplicatedExecutor:
             [self.budget.whole(f"trial {j.trial}: {at}", getattr(j, at)) for j in jobs]
             for at in ("start", "stop")
         )
+        check_from_scratch(jobs, self.budget.unit, "every replica")
         for job in jobs:
-            if job.clone_of is not None:
-                raise TaskError(
-                    f"trial {job.trial}: with unit='replicas' every replica starts from scratch, "
-                    "so that it cannot start from another trial; use another scheduler."
-                )
             if job.trial not in configs:
                 raise TrialError(f"trial {job.trial}: no configuration given; add it to configs.")
         check_jobs(jobs, starts, stops, self._done, self.max_budget)
@@ -204,12 +200,7 @@ class ReplicatedExecutor:
         Raises:
             TaskError: another unit, seed or budget, or shapes of another model.
         """
-        for name, mine in (("unit", self.budget.unit), ("max_budget", self.max_budget)):
-            if meta.get(name) != mine:
-                raise TaskError(
-                    f"restore: the states are of a run with {name}={meta.get(name)}, this one "
-                    f"has {mine}; use the same."
-                )
+        check_restored(meta, unit=self.budget.unit, max_budget=self.max_budget)
         for trial, done, values in meta["values"]:
             self._done[trial] = done
             self._values[trial] = {name: list(column) for name, column in values.items()}

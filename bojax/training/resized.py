@@ -21,7 +21,7 @@ from bojax.training.data import ArrayData
 from bojax.training.executor import LocalExecutor
 from bojax.training.plan import Plan
 from bojax.training.program import Program
-from bojax.training.records import check_jobs
+from bojax.training.records import check_from_scratch, check_jobs, check_restored
 from bojax.training.resampling import (
     check_largest,
     cut_targets,
@@ -148,12 +148,7 @@ class ResizedExecutor:
         jobs = list(jobs)
         starts = [self.budget.whole(f"trial {job.trial}: start", job.start) for job in jobs]
         stops = [self._size(f"trial {job.trial}: stop", job.stop) for job in jobs]
-        for job in jobs:
-            if job.clone_of is not None:
-                raise TaskError(
-                    f"trial {job.trial}: with unit={self.budget.unit!r} every rung starts from "
-                    "scratch, so that it cannot start from another trial; use another scheduler."
-                )
+        check_from_scratch(jobs, self.budget.unit, "every rung")
         check_jobs(jobs, starts, stops, self._done, self.max_budget)
         sizes = dict(zip([job.trial for job in jobs], stops, strict=True))
         reports: dict[int, Report] = {}
@@ -214,12 +209,7 @@ class ResizedExecutor:
         Raises:
             TaskError: another unit, seed or budget, or shapes of another model.
         """
-        for name, mine in (("unit", self.budget.unit), ("max_budget", self.max_budget)):
-            if meta.get(name) != mine:
-                raise TaskError(
-                    f"restore: the states are of a run with {name}={meta.get(name)}, this one "
-                    f"has {mine}; use the same."
-                )
+        check_restored(meta, unit=self.budget.unit, max_budget=self.max_budget)
         for text, inner in meta["sizes"].items():
             head = f"{text}/"
             own = {n.removeprefix(head): a for n, a in arrays.items() if n.startswith(head)}

@@ -30,6 +30,7 @@ from sections import (
     spread,
     surrogates,
     table,
+    to_target,
 )
 
 HERE = Path(__file__).parent
@@ -365,6 +366,7 @@ def sections(rows: Path, traces: Path) -> list[Section]:
     """The sections that have rows, in the order of the page."""
     found = [regret.section(regret.traces_of([rows, traces]))]
     found.append(references.section(rows))
+    found.append(to_target.section(rows))
     if (file := rows / "surrogates.csv").exists():
         found.append(surrogates.section(surrogates.rows_of(file)))
     if (file := rows / "speed.csv").exists():
@@ -408,6 +410,10 @@ def pictures(rows: Path, traces: Path, folder: Path) -> list[Path]:
         shown = references.intervals(references.found(rows))
         title = "Methods beside their reference implementations"
         analysis.interval_picture(shown, title=title, below=references.AXIS, save=drawn[-1])
+    if shown := to_target.intervals(to_target.found(rows)):
+        drawn.append(folder / to_target.PICTURE)
+        title = "Training until a target"
+        analysis.interval_picture(shown, title=title, below=to_target.AXIS, save=drawn[-1])
     file = rows / "speed.csv"
     if file.exists() and (growth := speed.growing(record.read(file))):
         drawn.append(folder / speed.PICTURE)

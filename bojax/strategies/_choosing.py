@@ -25,6 +25,10 @@ from bojax.strategies.protocol import ALTERNATIVES
 STRAYS = 3 * ALTERNATIVES
 
 
+# What the metallic means are above a whole number: (n + sqrt(n^2 + 4)) / 2 - n for n = 1, 2, 3.
+RATIOS = 0.618033988749895, 0.414213562373095, 0.302775637731995
+
+
 class Chosen(NamedTuple):
     """Rows of a batch.
 
@@ -190,25 +194,30 @@ def choose(
 def taken_among(table: SpaceTable, past_rows, mask) -> Callable:
     """`rows [K, D] -> [K]` bool: which equal one of `past_rows [T, D]` where `mask [T]`."""
     dtype, eps = past_rows.dtype, float(jnp.finfo(past_rows.dtype).eps)
-    # Equal rows have equal projections, and hardly any others: one number a line is compared
-    # first. The weights are multiples of the golden ratio, modulo 1.
+    # Equal rows have equal projections, and hardly any others: a few numbers a line are compared
+    # first. The weights are multiples of the golden and other ratios, modulo 1. One number is not
+    # enough where runs share a program, in which all compare if a single one must.
     d = past_rows.shape[1]
-    weight = jnp.mod((jnp.arange(d, dtype=dtype) + 1.0) * 0.618033988749895, 1.0) + 0.5
-    weight = jnp.where(table.role == tables.FIDELITY, 0.0, weight)
+    ratios = jnp.array(RATIOS, dtype)
+    weights = jnp.mod((jnp.arange(d, dtype=dtype) + 1.0) * ratios[:, None], 1.0) + 0.5
+    weights = jnp.where(table.role == tables.FIDELITY, 0.0, weights)
     tolerance = 1e-9 if dtype == jnp.float64 else 1e-6
     size = jnp.maximum(table.cardinality, 1).astype(dtype)
-    slack = jnp.sum(weight * (2.0 * tolerance + 16.0 * eps * size))
-    past = jnp.where(mask, past_rows @ weight, jnp.inf)
+    slack = weights @ (2.0 * tolerance + 16.0 * eps * size)
+    past = jnp.where(mask, weights @ past_rows.T, jnp.inf)
 
     def taken(rows):
-        apart = jnp.min(jnp.abs((rows @ weight)[:, None] - past[None]), axis=1)
+        own = weights @ rows.T
+        close = jnp.ones((rows.shape[0], past.shape[1]), bool)
+        for k in range(len(RATIOS)):
+            close &= jnp.abs(own[k][:, None] - past[k]) <= slack[k]
 
         def compared(_, rows, past_rows):
             known = tables.same_configuration(table, rows[:, None], past_rows[None])
             return jnp.any(known & mask[None], axis=1)
 
         nothing = jnp.zeros(rows.shape[0], bool)
-        return once(jnp.any(apart <= slack), compared, nothing, rows, past_rows)
+        return once(jnp.any(close), compared, nothing, rows, past_rows)
 
     return taken
 

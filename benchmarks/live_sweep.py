@@ -55,7 +55,7 @@ def sweep(name: str, data, seed: int) -> bojax.Sweep:
     how: dict = {
         "random": {"strategy": "random", "scheduler": "full_budget", "bracket": 50},
         "hyperband": {"strategy": "random", "scheduler": "hyperband"},
-        "asha": {"strategy": "random", "scheduler": {"name": "asha", "eta": 3, "slots": 48}},
+        "asha": {"strategy": "random", "scheduler": {"name": "asha", "eta": 3, "slots": 9}},
         "bohb": {"method": "bohb"},
         "gp_hyperband": {"method": "gp_hyperband"},
     }[name]

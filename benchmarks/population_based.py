@@ -6,7 +6,8 @@
 A perceptron on scikit-learn's digits by SGD with momentum; rate, momentum, dropout and weight
 decay over wide ranges. Pixels get fresh noise in every step, so that the last steps must be small.
 Every contender trains MEMBERS members for EPOCHS epochs and chooses its winner by validation loss:
-`pbt` and `pb2` with a rate that is constant between two perturbations; `fixed` is random search
+`pbt`, judged together and in turn, and `pb2` with a rate that is constant between two
+perturbations; `fixed` is random search
 over the same ranges and, for the rate, every kind of schedule of `bojax.training.schedules` with
 its shapes; `constant` the same without schedules; `fixed x2` may train twice as many. A seed is a
 split of the data and a run, the same for all; the test part is looked at once. `last_alone` is the
@@ -46,6 +47,7 @@ SCHEDULED = bojax.Space(RANGES | schedules.searched("lr"))
 POPULATION = {"interval": INTERVAL, "max_budget": EPOCHS}
 CONTENDERS = {
     "pbt": (PLAIN, {"name": "pbt", **POPULATION}, MEMBERS),
+    "pbt in turn": (PLAIN, {"name": "pbt", "judged": "in turn", **POPULATION}, MEMBERS),
     "pb2": (PLAIN, {"name": "pb2", **POPULATION}, MEMBERS),
     "fixed": (SCHEDULED, "full_budget", MEMBERS),
     "constant": (PLAIN, "full_budget", MEMBERS),

@@ -57,6 +57,38 @@ def test_all_that_failed_are_replaced_and_none_is_a_donor():
     assert scheduler.next_jobs(3) is DONE
 
 
+def test_in_turn_whoever_is_among_the_worst_left_is_replaced_by_hand():
+    """Quantile of 8: two. In the order of numbers: 0 (8) has none worse, 1 (7) is then the worst,
+    2 (1) donates, 3 (5) has only trial 6 behind it, 4 (3) has 6 and 7, 5 (2) donates, 6 (6) is
+    last, 7 (4) has nobody behind it any more."""
+    values = dict(enumerate([8, 7, 1, 5, 3, 2, 6, 4]))
+    clones = {}
+    for judged in ("together", "in turn"):
+        _, decisions = interval(pbt(max_budget=2, trials=8, judged=judged), values)
+        clones[judged] = {d.trial: d.donors for d in decisions if d.action == "clone"}
+    assert clones["together"] == dict.fromkeys((0, 1), (2, 5))
+    assert clones["in turn"] == dict.fromkeys((0, 1, 3, 6, 7), (2, 5))
+
+
+def test_in_turn_what_failed_is_replaced_and_counts_as_worst():
+    scheduler = pbt(max_budget=2, trials=4, judged="in turn")
+    _, decisions = interval(scheduler, {0: 2.0, 1: math.nan, 2: 1.0, 3: 3.0})
+    clones = {d.trial: d.donors for d in decisions if d.action == "clone"}
+    assert clones == {1: (2,), 3: (2,)}  # 3 is the worst once 1 is replaced
+
+
+def test_a_population_stored_before_it_was_judged_in_turn_goes_on():
+    scheduler = pbt(max_budget=3, trials=4)
+    interval(scheduler, dict(enumerate([1.0, 2.0, 3.0, 4.0])))
+    state = json.loads(json.dumps(scheduler.state()))
+    del state["settings"]["judged"]
+    again = pbt(max_budget=3, trials=4)
+    again.restore(state)
+    assert again.next_jobs(9) == scheduler.next_jobs(9)
+    with pytest.raises(bojax.errors.SchedulerError, match="judged"):
+        pbt(max_budget=3, trials=4, judged="in turn").restore(state)
+
+
 def test_quantile_decides_how_many_move():
     moved = {}
     for quantile in (0.25, 0.5):
@@ -105,6 +137,7 @@ def test_a_lost_job_is_given_out_again():
         ({"quantile": 0.0}, r"quantile must lie in \(0, 0.5\]"),
         ({"quantile": 0.7}, r"quantile must lie in"),
         ({"resample": 2}, "resample must lie in"),
+        ({"judged": "late"}, "judged must be 'together' or 'in turn'"),
         ({"factors": (1.2,)}, "factors must be two numbers"),
         ({"factors": (1.2, 0.0)}, "factors must be two numbers"),
         ({"perturb": "lr"}, "perturb must be a list of names"),

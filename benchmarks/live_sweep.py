@@ -23,6 +23,7 @@ import record
 from sklearn.datasets import load_digits
 
 import bojax
+from bojax.coordinate import freeze_thaw
 from bojax.stats import paired_bootstrap
 from bojax.training.models import MLP
 
@@ -36,7 +37,9 @@ SPACE = {
     "width": bojax.Int(8, 64, log=True),
 }
 # Trials that a run may start: of the schedulers as many as random search's epochs could pay for.
-TRIALS = {"random": 300, "hyperband": 700, "asha": 1000, "bohb": 400, "gp_hyperband": 200}
+TRIALS = {"random": 300, "hyperband": 700, "asha": 1000, "bohb": 400, "gp_hyperband": 200,
+          "freeze_thaw": 300}  # fmt: skip
+MEAN, SLOTS = 4, 8  # of freeze-thaw: epochs a trial on average, trials trained at once
 
 
 def build(hp):
@@ -58,6 +61,7 @@ def sweep(name: str, data, seed: int) -> bojax.Sweep:
         "asha": {"strategy": "random", "scheduler": {"name": "asha", "eta": 3, "slots": 9}},
         "bohb": {"method": "bohb"},
         "gp_hyperband": {"method": "gp_hyperband"},
+        "freeze_thaw": {"method": freeze_thaw(max_budget=EPOCHS, mean_budget=MEAN, slots=SLOTS)},
     }[name]
     return bojax.Sweep(task, SPACE, data=data, metric="loss", max_budget=EPOCHS, seed=seed, **how)
 

@@ -148,8 +148,9 @@ class Kept:
         if file.exists():
             _start_lapack()
             try:
+                program, taken, given = pickle.loads(file.read_bytes())
                 return serialization.deserialize_and_load(
-                    *pickle.loads(file.read_bytes()), execution_devices=jax.local_devices()[:1]
+                    program, taken, given, execution_devices=jax.local_devices()[:1]
                 )
             except Exception:  # written by a process that died, or for another machine
                 file.unlink(missing_ok=True)

@@ -58,10 +58,10 @@ def stored(where: str | os.PathLike[str]) -> Run | None:
     Raises:
         StoreError: the file is not a store.
     """
-    _, path = locate(where)
+    _, path = locate(os.fspath(where))
     if path is not None and not path.exists():
         return None
-    with open_store(where, create=False) as store:
+    with open_store(os.fspath(where), create=False) as store:
         return next((run for run in store.runs() if run.id == RUN), None)
 
 
@@ -238,7 +238,7 @@ def opened(where: str | os.PathLike[str], settings: Settings) -> Study:
             **({} if settings.evaluations is None else {"evaluations": settings.evaluations}),
         },
     )
-    store = open_store(where)
+    store = open_store(os.fspath(where))
     try:
         if all(known.id != RUN for known in store.runs()):
             try:

@@ -14,7 +14,7 @@ budget's.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -113,14 +113,10 @@ class LearningCurve(Kernel):
         location = TIGHT_LOCATION + 0.5 * jnp.log(jnp.maximum(others.dimensions, 1.0))
         prior = LogNormal(location, TIGHT_SCALE)
         tight = Parameter(prior.mode(), prior, LENGTH_SCALE_LOW, LENGTH_SCALE_HIGH)
-        parts = replace(
-            self,
-            asymptote=self.asymptote or Matern52(length_scale=tight),
-            departure=self.departure or Matern52(),
-            decay=self.decay or Decay(),
-        )
+        asymptote = self.asymptote or Matern52(length_scale=tight)
+        departure, decay = self.departure or Matern52(), self.decay or Decay()
         seen = (~budget).astype(columns.dimensions.dtype)
         at_budget = budget.astype(columns.dimensions.dtype)[None]
-        asymptote = _Seen(parts.asymptote.build(others), seen).scaled()
-        departure = _Seen(parts.departure.build(others), seen).scaled()
-        return asymptote + departure * _Seen(parts.decay.build(others), at_budget)
+        ends = _Seen(asymptote.build(others), seen).scaled()
+        drops = _Seen(departure.build(others), seen).scaled()
+        return ends + drops * _Seen(decay.build(others), at_budget)

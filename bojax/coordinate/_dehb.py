@@ -50,7 +50,7 @@ def dehb(
     if not 0 <= cr <= 1:
         raise ValueError(f"dehb: cr must lie in [0, 1], got {cr!r}.")
     settings = {"max_budget": max_budget, "min_budget": min_budget, "eta": eta, "table": table}
-    brackets = round_of(**settings)
+    brackets = round_of(max_budget=max_budget, min_budget=min_budget, eta=eta, table=table)
     if len(brackets) < 2:
         raise ValueError(
             f"dehb: max_budget must be at least eta times min_budget, got max_budget={max_budget}, "

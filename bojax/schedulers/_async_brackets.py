@@ -177,7 +177,7 @@ class AshaScheduler:
     # ---------------------------------------------------------------------------- reports
 
     def report(
-        self, trial: int, budget: int, value: Value, *, status: Status = Status.DONE
+        self, trial: int, budget: float, value: Value, *, status: Status = Status.DONE
     ) -> list[Decision]:
         """Take in a trial's value at a budget.
 
@@ -247,7 +247,7 @@ class AshaScheduler:
             return []
         return [trial for rungs in self._rungs for rung in rungs for trial in rung.settle()]
 
-    def _check_report(self, trial: int, budget: int) -> None:
+    def _check_report(self, trial: int, budget: float) -> None:
         started = len(self._level)
         if not 0 <= trial < started:
             raise SchedulerError(

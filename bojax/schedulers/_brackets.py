@@ -189,7 +189,7 @@ class BracketScheduler:
     # ---------------------------------------------------------------------------- reports
 
     def report(
-        self, trial: int, budget: int, value: Value, *, status: Status = Status.DONE
+        self, trial: int, budget: float, value: Value, *, status: Status = Status.DONE
     ) -> list[Decision]:
         """Take in a trial's value at a budget.
 
@@ -248,7 +248,7 @@ class BracketScheduler:
     def _check_begun(self) -> None:
         check_known(self._method, sum(self._sizes))
 
-    def _check_report(self, trial: int, budget: int) -> None:
+    def _check_report(self, trial: int, budget: float) -> None:
         if trial in self._running and budget == self._job(trial).stop:
             return
         fresh = self._shape(self._bracket).fresh

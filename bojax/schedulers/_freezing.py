@@ -58,7 +58,7 @@ class FreezeThawScheduler:
         self._again: set[int] = set()  # whose worker was lost
         self._over: set[int] = set()
         self._owed: set[int] = set()  # stopped for want of room in the basket; a report tells
-        self._spent = 0
+        self._spent: float = 0
         self._advice: list[int | None] = []
         self._advised = False
         self._plans: dict[int, RungTable] = {}
@@ -188,7 +188,7 @@ class FreezeThawScheduler:
 
     def _preferred(self, advice: list[int | None], free: int) -> list[Job]:
         jobs: list[Job] = []
-        first = 0  # what the first of them still needs
+        first: float = 0  # what the first of them still needs
         for trial in advice:
             started = len(self._level)
             if len(jobs) >= free or not self._fits(trial):
@@ -249,7 +249,7 @@ class FreezeThawScheduler:
     # ---------------------------------------------------------------------------- reports
 
     def report(
-        self, trial: int, budget: int, value: Value, *, status: Status = Status.DONE
+        self, trial: int, budget: float, value: Value, *, status: Status = Status.DONE
     ) -> list[Decision]:
         """Take in a trial's value at a budget.
 
@@ -294,7 +294,7 @@ class FreezeThawScheduler:
         del self._values[trial]
         self._over.add(trial)
 
-    def _check_report(self, trial: int, budget: int) -> None:
+    def _check_report(self, trial: int, budget: float) -> None:
         started = len(self._level)
         if not 0 <= trial < started:
             raise SchedulerError(

@@ -119,7 +119,7 @@ class PopulationBasedTraining:
         return Job(trial, start, stop, donors=self._donors.get(trial, ()))
 
     def report(
-        self, trial: int, budget: int, value: Any, *, status: Status = Status.DONE
+        self, trial: int, budget: float, value: Any, *, status: Status = Status.DONE
     ) -> list[Decision]:
         """Take in a member's value at the end of an interval: a number, or a tuple of metrics.
 

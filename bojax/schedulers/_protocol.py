@@ -58,7 +58,7 @@ class Scheduler(Protocol):
         """At most so many jobs, WAIT, or DONE. A job given out is not given again."""
 
     def report(
-        self, trial: int, budget: int, value: Value, *, status: Status = Status.DONE
+        self, trial: int, budget: float, value: Value, *, status: Status = Status.DONE
     ) -> list[Decision]:
         """Take in the value of a trial at a budget; what follows from it.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -71,6 +71,10 @@ def plain(value: Value | None) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+@overload
+def restored(value: None) -> None: ...
+@overload
+def restored(value: float | list[float]) -> Value: ...
 def restored(value: Any) -> Value | None:
     """The value that :func:`plain` wrote."""
     return tuple(value) if isinstance(value, list) else value

@@ -60,7 +60,7 @@ class ReplicaScheduler(BracketScheduler):
     def report(
         self,
         trial: int,
-        budget: int,
+        budget: float,
         value: Value,
         *,
         status: Status = Status.DONE,

@@ -92,6 +92,7 @@ def compiled(
         rules=rules,
         sticks=sticks,
         prior=prior,
+        pool=None,
     )
     return Compiled(table, clauses, labels)
 

@@ -150,9 +150,9 @@ def _to_json(name: str, parameter: Parameter) -> dict[str, Any]:
         value = getattr(parameter, field)
         entry[field] = list(value) if field == "choices" else value
     if getattr(parameter, "prior", None) is not None:
-        entry["prior"] = [parameter.prior.mean, parameter.prior.deviation]  # type: ignore
+        entry["prior"] = [parameter.prior.mean, parameter.prior.deviation]  # type: ignore[union-attr]
     if getattr(parameter, "weights", None) is not None:
-        entry["weights"] = list(parameter.weights)  # type: ignore
+        entry["weights"] = list(parameter.weights)  # type: ignore[arg-type, union-attr]
     if parameter.when is not None:
         entry["when"] = _when_to_json(parameter.when)
     try:
@@ -221,9 +221,10 @@ def described(space: Any) -> tuple:
             name,
             type(parameter).__name__,
             [
-                [choice_key(c) for c in value] if field == "choices" else value
+                [choice_key(c) for c in parameter.choices]
+                if field == "choices"
+                else getattr(parameter, field, None)
                 for field in (*_FIELDS[type(parameter).__name__.lower()][1], "prior", "weights")
-                for value in [getattr(parameter, field, None)]
             ],
             clauses,
         )

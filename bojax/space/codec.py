@@ -141,11 +141,12 @@ class Reals(NamedTuple):
     @classmethod
     def of(cls, parameters: Sequence[Any]) -> Reals:
         """Of `Float` parameters without a step."""
-        ends = np.array([edges(p) for p in parameters], float).reshape(-1, 2)
+        low, high = np.array([edges(p) for p in parameters], float).reshape(-1, 2).T
         return cls(
             np.array([p.low for p in parameters], float),
             np.array([p.high for p in parameters], float),
-            *ends.T,
+            low,
+            high,
             np.array([p.log for p in parameters], bool),
             np.array([_steps(*edges(p), p.log) for p in parameters], float),
         )
@@ -222,7 +223,7 @@ def encode_sticks(
     for end in np.flatnonzero(sticks.last):
         columns = [*np.flatnonzero(sticks.before[end]), end]
         group = [names[c] for c in columns]
-        for i in np.flatnonzero(given[:, columns].any(axis=1)):
+        for i in np.flatnonzero(given[:, columns].any(axis=1)).tolist():
             if not given[i, columns].all():
                 lacking = names[int(columns[int(np.argmin(given[i, columns]))])]
                 raise ConfigError(

@@ -210,13 +210,14 @@ def sticks_of(
     low, span = np.zeros(columns), np.zeros(columns)
     for group in simplexes:
         check_known(f"Simplex ({group})", group.names, parameters, None)
+        members: dict[str, Float] = {}
         for name in group.names:
-            _check_member(group, name, parameters[name], roles)
+            members[name] = _checked_member(group, name, parameters[name], roles)
             if name in taken:
                 raise SpaceError(f"{name}: belongs to two Simplex groups; keep it in one.")
             taken.add(name)
-        lows = [parameters[name].low for name in group.names]
-        highs = [parameters[name].high for name in group.names]
+        lows = [parameter.low for parameter in members.values()]
+        highs = [parameter.high for parameter in members.values()]
         left = group.total - sum(lows)
         if left <= 0 or sum(highs) <= group.total:
             raise SpaceError(
@@ -225,7 +226,7 @@ def sticks_of(
             )
         at = sorted(names.index(name) for name in group.names)
         for k, c in enumerate(at):
-            parameter = parameters[names[c]]
+            parameter = members[names[c]]
             member[c], low[c], span[c] = True, parameter.low, left
             before[c, at[:k]] = 1.0
             power[c] = 0.0 if c == at[-1] else 1.0 / (len(at) - 1 - k)
@@ -235,7 +236,7 @@ def sticks_of(
     return Sticks(member, before, power, last, low, span), bounds
 
 
-def _check_member(group: Simplex, name: str, parameter: Parameter, roles: Any) -> None:
+def _checked_member(group: Simplex, name: str, parameter: Parameter, roles: Any) -> Float:
     faults = {
         "is no Float": not isinstance(parameter, Float),
         "has log=True": getattr(parameter, "log", False),
@@ -250,6 +251,8 @@ def _check_member(group: Simplex, name: str, parameter: Parameter, roles: Any) -
                 f"{name}: {fault}, so it cannot be a member of the Simplex {group}; members are "
                 "plain Floats."
             )
+    assert isinstance(parameter, Float)
+    return parameter
 
 
 def forbidden_of(

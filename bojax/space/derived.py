@@ -227,8 +227,8 @@ def _evaluated(node: ast.expr, config: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.UnaryOp):
         return _OPERATORS[type(node.op)](_evaluated(node.operand, config))
     if isinstance(node, ast.Call):
-        return _FUNCTIONS[node.func.id](*(_evaluated(a, config) for a in node.args))  # type: ignore
-    left, right = _evaluated(node.left, config), _evaluated(node.right, config)  # type: ignore
-    if isinstance(node.op, ast.Pow) and abs(right) > LARGEST_POWER:  # type: ignore
+        return _FUNCTIONS[node.func.id](*(_evaluated(a, config) for a in node.args))  # type: ignore[attr-defined]
+    left, right = _evaluated(node.left, config), _evaluated(node.right, config)  # type: ignore[attr-defined]
+    if isinstance(node.op, ast.Pow) and abs(right) > LARGEST_POWER:  # type: ignore[attr-defined]
         raise ValueError(f"an exponent of {right}")
-    return _OPERATORS[type(node.op)](left, right)  # type: ignore
+    return _OPERATORS[type(node.op)](left, right)  # type: ignore[attr-defined]

@@ -46,16 +46,18 @@ def answer_and_margin(function: Any, values: dict) -> tuple[Any, Any]:
     def margin_of(atom: Any) -> Any:
         """A function of the values of `sides`."""
         equation = None if hasattr(atom, "val") else made_by.get(atom)
-        name = "" if equation is None else equation.primitive.name
+        name, operands = "", []
+        if equation is not None:
+            name, operands = equation.primitive.name, equation.invars
         if name in _JOINS:
-            parts = [margin_of(operand) for operand in equation.invars]
+            parts = [margin_of(operand) for operand in operands]
             return lambda found: _JOINS[name](*(part(found) for part in parts))
         if name == "not":
-            turned = margin_of(equation.invars[0])
+            turned = margin_of(operands[0])
             return lambda found: -turned(found)
         if name in _SIDES:
             at = len(sides)
-            sides.extend(equation.invars)
+            sides.extend(operands)
             return lambda found: _SIDES[name] * (_real(found[at]) - _real(found[at + 1]))
         at = len(sides)
         sides.append(atom)

@@ -193,7 +193,7 @@ class Space:
                 configuration that breaks a constraint is encoded like any other.
         """
         single = isinstance(configs, Mapping)
-        listed: list[Mapping[str, Any]] = [configs] if single else list(configs)  # type: ignore
+        listed: list[Mapping[str, Any]] = [configs] if single else list(configs)  # type: ignore[arg-type, list-item]
         known = (*self.names, *self.derived, *(self.members[0] if self.members else ()))
         for config in listed:
             codec.check_names(config, tuple(dict.fromkeys(known)))
@@ -409,6 +409,7 @@ class Space:
         fine = tables.feasible(table, rows, np, inside=True)
         if fine.all():
             return rows, fine
+        assert table.rules is not None  # or all would be feasible
         rows, fine = rows.copy(), fine.copy()
         real = (table.kind == tables.REAL) & (table.role == tables.PARAMETER)
         real &= True if given is None else np.isnan(given)
@@ -544,7 +545,7 @@ class Space:
             return np.full(len(rows), np.nan)
         column = self.names.index(self.fidelity)
         parameter = self.parameters[self.fidelity]
-        return np.array(codec.decode_numeric(parameter, rows[:, column]), float)  # type: ignore
+        return np.array(codec.decode_numeric(parameter, rows[:, column]), float)  # type: ignore[arg-type]
 
     def column_row(self, name: str, value: Any) -> float:
         """Row coordinate of one parameter's value.

@@ -451,6 +451,7 @@ def member(table: SpaceTable, rows, weight=None, xp=jnp):
     Args:
         weight: `[..., D]` of the columns' squared differences, 1 by default.
     """
+    assert table.pool is not None
     chosen = (table.used & (table.role != FIDELITY)).astype(rows.dtype)
     weight = xp.broadcast_to(chosen if weight is None else weight * chosen, rows.shape)
     at = _rules.nearest(table.pool, rows, table.kind == CATEGORY, weight, xp)
@@ -496,6 +497,7 @@ def excess(table: SpaceTable, rows, xp=jnp, *, inside: bool = False):
 
     Only for tables with rules.
     """
+    assert table.rules is not None
     present = active(table, rows, xp) & table.used
     if table.sticks is not None:
         present = present | table.sticks.last

@@ -251,7 +251,9 @@ class Store:
         leases, trials, states = schema.leases.c, schema.trials.c, schema.states.c
         self._known(run_id)
         with translated(self._where), self._snapshot() as connection:
-            fence = connection.execute(select(leases.fence).where(leases.run == run_id)).scalar()
+            fence = connection.execute(
+                select(leases.fence).where(leases.run == run_id)
+            ).scalar_one()
             history = self._history(connection, run_id)
             records = connection.execute(
                 select(trials.record).where(trials.run == run_id).order_by(trials.trial)

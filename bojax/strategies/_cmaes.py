@@ -50,6 +50,7 @@ class State(NamedTuple):
     """The space, the open generation and its distribution.
 
     Attributes:
+        table: of the space; None where the rest goes through a loop without it.
         asked: suggestions so far.
         first: suggestion that began the open generation.
         generation, born: its number, and that of its run's first.
@@ -58,7 +59,7 @@ class State(NamedTuple):
         runs: of the restarts, None without any.
     """
 
-    table: SpaceTable
+    table: SpaceTable | None
     asked: Any
     first: Any
     generation: Any
@@ -132,7 +133,8 @@ class CMAES:
         given = protocol.nothing_given(history, q) if given is None else given
         wanted = jnp.asarray(q if wanted is None else wanted, jnp.int32)
         table, (_, d), dtype = state.table, history.rows.shape, history.rows.dtype
-        state = self._advanced(state, history, key)
+        assert table is not None
+        state = self._advanced(table, state, history, key)
         now, free = state.now, free_columns(table)
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(
             state.asked + jnp.arange(q, dtype=jnp.int32)
@@ -186,9 +188,9 @@ class CMAES:
         first = self.popsize or default_popsize(table.columns)
         return first if self.restarts == "none" else min(capacity, first * 2**DOUBLINGS)
 
-    def _advanced(self, state: State, history: History, key) -> State:
+    def _advanced(self, table: SpaceTable, state: State, history: History, key) -> State:
         """The state after the open generation, if it has closed."""
-        table, most = state.table, self._most(state.table, history.capacity)
+        most = self._most(table, history.capacity)
         ours = standing(history) & (history.status != Status.STALE)
         ours = ours & (history.tag[:, 0] == state.generation + 1)
         place = jnp.cumsum(ours, dtype=jnp.int32)
@@ -202,16 +204,16 @@ class CMAES:
         rest = jax.tree.map(jnp.asarray, state._replace(table=None))
 
         def moved(rest, told, past, key):
-            after = self._moved(rest._replace(table=table), told)
+            after = self._moved(table, rest, told)
             if past is not None:
-                after = self._restarted(after, *past, key, most)
-            return after._replace(table=None)
+                after = self._restarted(table, after, *past, key, most)
+            return after
 
         return once(closed, moved, rest, told, past, key)._replace(table=table)
 
-    def _moved(self, state: State, told: Told) -> State:
-        """The state after a generation."""
-        table, now, dtype, most = state.table, state.now, told.rows.dtype, told.values.shape[0]
+    def _moved(self, table: SpaceTable, state: State, told: Told) -> State:
+        """The state after a generation, without the table."""
+        now, dtype, most = state.now, told.rows.dtype, told.values.shape[0]
         free, columns = self._free(table)
         members = jnp.arange(most, dtype=jnp.int32) < state.popsize
         values = jnp.where(members, told.values, jnp.inf)
@@ -230,9 +232,12 @@ class CMAES:
         after = jax.tree.map(lambda a, b: jnp.where(some, a, b), after, now)
         return state._replace(now=after, first=state.asked, generation=state.generation + 1)
 
-    def _restarted(self, state: State, values, generations, key, most: int) -> State:
-        """The state, or that of the next run if this one has ended."""
-        table, runs, last = state.table, state.runs, state.generation - 1
+    def _restarted(
+        self, table: SpaceTable, state: State, values, generations, key, most: int
+    ) -> State:
+        """The state, or that of the next run if this one has ended, without the table."""
+        runs, last = state.runs, state.generation - 1
+        assert runs is not None
         free, columns = self._free(table)
         waited, spread = restarting.recent(
             values, generations, last, state.born, state.popsize, columns
@@ -248,12 +253,8 @@ class CMAES:
         )
         mean = jax.random.uniform(keys[1], state.now.mean.shape, state.now.mean.dtype)
         now = fresh.now._replace(mean=jnp.where(free, mean, MEAN), sigma=then.sigma0)
-        begun = state._replace(
-            table=None, born=state.generation, popsize=popsize, now=now, runs=then
-        )
-        kept = state._replace(table=None)
-        chosen = jax.tree.map(lambda a, b: jnp.where(over, a, b).astype(b.dtype), begun, kept)
-        return chosen._replace(table=table)
+        begun = state._replace(born=state.generation, popsize=popsize, now=now, runs=then)
+        return jax.tree.map(lambda a, b: jnp.where(over, a, b).astype(b.dtype), begun, state)
 
     def _free(self, table: SpaceTable):
         """`[D]` bool, the columns of the distribution, and n."""

@@ -220,15 +220,15 @@ class DEHB:
         In the first round only the bracket that starts at the budget asks; then every bracket
         of a round does.
         """
-        table, ends, firsts, before = [], [], [], []
+        sizes_at, sums, firsts, before = [], [], [], []
         b = len(self.budgets)
         for j in range(b):
             at = self._at(j)
-            table.append(at + [0] * (b - 1 - j))
-            ends.append(list(accumulate(table[-1])))
+            sizes_at.append(at + [0] * (b - 1 - j))
+            sums.append(list(accumulate(sizes_at[-1])))
             firsts.append(at[-1])
             before.append(sum(at[:-1]))  # promoted in the first round
-        table, ends = jnp.array(table, jnp.int32), jnp.array(ends, jnp.int32)
+        table, ends = jnp.array(sizes_at, jnp.int32), jnp.array(sums, jnp.int32)
         first, offset = jnp.array(firsts, jnp.int32)[budget], jnp.array(before, jnp.int32)[budget]
         sizes = np.array(self.populations, np.int32)
         starts = np.cumsum(sizes, dtype=np.int32) - sizes

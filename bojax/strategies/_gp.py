@@ -47,7 +47,7 @@ REFIT_ALL = 1.5  # all starts again when there are so many times more lines than
 
 # Under that prior the search from its mode is enough: three searches and twelve draws made 0.00
 # (0.02) decades of difference over 200 paired runs (docs/decisions/0004), at three times the work.
-ONE_START = {"screened": 0, "kept": 0}
+SCREENED, KEPT = 0, 0
 RECIPE = "tuning"  # a sixth of a decade less regret than "bojax" after 20 evaluations and 40
 BATCHES = {
     "fantasies": by_fantasies,
@@ -92,7 +92,7 @@ class GPStrategy:
     """
 
     initial: Any = None
-    surrogate: GP = field(default_factory=lambda: GP(recipe=RECIPE, **ONE_START))
+    surrogate: GP = field(default_factory=lambda: GP(recipe=RECIPE, screened=SCREENED, kept=KEPT))
     warp: str = field(default=AUTO, metadata={"static": True})
     batch: str = field(default="fantasies", metadata={"static": True})
     fantasies: int = field(default=FANTASIES, metadata={"static": True})
@@ -326,7 +326,9 @@ def gp(
         )
     return GPStrategy(
         initial=initial,
-        surrogate=surrogate_of(kernel=kernel, recipe=recipe, conditional=conditional, **ONE_START),
+        surrogate=surrogate_of(
+            kernel=kernel, recipe=recipe, screened=SCREENED, kept=KEPT, conditional=conditional
+        ),
         warp=warp,
         batch=batch,
         fantasies=fantasies,

@@ -262,6 +262,7 @@ def grid(*, points: int | Mapping[str, int] | None = None, order: str = "coarse"
     """
     if order not in ORDERS:
         raise ValueError(f"grid: order must be one of {', '.join(ORDERS)}, got {order!r}.")
+    counts: Mapping[str, int | None]
     if points is None or isinstance(points, (int, np.integer)):
         counts = {"points": points}
     elif isinstance(points, Mapping):
@@ -327,6 +328,7 @@ def _mixed(table: SpaceTable, levels, steps, order, number, given):
 
 def _member(table: SpaceTable, number, given):
     """Combination `number` of a pool, `(row [D], whether it exists)`."""
+    assert table.pool is not None
     count = jnp.asarray(table.pool.count, jnp.int32)
     step = _golden_steps(count[None])[0]
     place = (number % count * step + count // 2) % count

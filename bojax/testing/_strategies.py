@@ -130,23 +130,26 @@ def seed(subject: Subject) -> None:
 
 def order_of_results(subject: Subject) -> None:
     """Whose result came first plays no part in what is suggested next."""
-    rows = []
+    found = []
     for step in (1, -1):
         optimizer = subject.optimizer()
         for _ in range(ROUNDS - 1):
             trials = optimizer.ask(Q)
             for trial in trials[::step]:
                 optimizer.tell(trial, loss(trial.config))
-        rows.append(_rows(optimizer.ask(Q)))
-    if not np.array_equal(*rows):
+        found.append(_rows(optimizer.ask(Q)))
+    one, other = found
+    if not np.array_equal(one, other):
         raise Broken("the same suggestions after results in another order", "others")
 
 
 def saved(subject: Subject) -> None:
     """Saved and loaded at every step, with some results still out, a run is the same run."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_interrupted(subject, Path(folder) / "run.json", whole) for whole in (True, False)]
-    if not np.array_equal(*rows):
+        one, other = (
+            _interrupted(subject, Path(folder) / "run.json", whole) for whole in (True, False)
+        )
+    if not np.array_equal(one, other):
         raise Broken("the suggestions of the run that was never saved", "others")
 
 
@@ -287,7 +290,8 @@ def _trials(subject: Subject, seed: int = 0) -> list[Any]:
 
 def _interrupted(subject: Subject, file: Path, whole: bool) -> np.ndarray:
     """Rows of a run that is saved and loaded at every step, or not."""
-    optimizer, rows, late = subject.optimizer(), [], []
+    optimizer, rows = subject.optimizer(), []
+    late: list[Any] = []
 
     def again(optimizer: Optimizer) -> Optimizer:
         if whole:

@@ -260,8 +260,8 @@ class LocalExecutor:
         hp = Hyperparameters(
             jax.tree.map(each, values), jax.tree.map(each, active), steps, structure
         )
-        spans = (each(at.astype(np.int32)) for at in (starts, stops))
-        return Columns(pop.Who(numbers, folds), *spans, hp)
+        begin, end = (each(at.astype(np.int32)) for at in (starts, stops))
+        return Columns(pop.Who(numbers, folds), begin, end, hp)
 
     def _steps(self, bucket: _Bucket, budget: np.ndarray, fold: np.ndarray) -> tuple[Any, Any]:
         """Steps taken, and examples seen, of members of these folds at these budgets."""

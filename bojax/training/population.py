@@ -9,7 +9,7 @@ one program serves every population size and every rung. All randomness is keyed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,8 @@ from bojax.training.task import Batch, Task
 _INIT, _ORDER, _STEP = 0, 1, 2
 _AUGMENT = 0x617567  # folded into a step's key: its dropout stays what it is without
 _EVALUATED_AT_ONCE = 256  # examples a member predicts in one batch: bounds the activations
+
+_Count = TypeVar("_Count", int, jax.Array)
 
 
 class Member(NamedTuple):
@@ -105,7 +107,7 @@ def evaluation_batches(count: int) -> tuple[int, int]:
     return batches, -(-count // batches // 8) * 8
 
 
-def steps_per_epoch(examples: int, batch_size: int) -> int:
+def steps_per_epoch(examples: _Count, batch_size: int) -> _Count:
     """Optimisation steps an epoch takes; the last batch is padded."""
     return -(-examples // batch_size)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,7 +238,7 @@ def _checked_parts(parts: Any, count: int) -> list[Part]:
         train, validation = (np.asarray(part, np.int32) for part in (train, validation))
         if not len(train) or not len(validation):
             raise DataError(f"fold {number}: a part is empty; choose fewer folds.")
-        both: Sequence[int] = np.concatenate([train, validation])
+        both: np.ndarray = np.concatenate([train, validation])
         if np.min(both) < 0 or np.max(both) >= count or np.isin(train, validation).any():
             raise DataError(f"fold {number}: its parts overlap or are out of range.")
         found.append((train, validation))

@@ -1,15 +1,12 @@
 """The list of packages is the folders, and a built wheel holds every file of them."""
 
-import shutil
-import subprocess
-import sys
 import zipfile
 from importlib.metadata import version
 
 import pytest
-from modules import FOLDERS, is_package, modules, packages_in_pyproject
+from modules import is_package, modules, packages_in_pyproject
+from wheels import built_wheel
 
-BUILD = "from setuptools.build_meta import build_wheel; print(build_wheel('dist'))"
 needs_setuptools = pytest.mark.skipif(
     int(version("setuptools").split(".")[0]) < 77, reason="pip install setuptools>=77"
 )
@@ -49,18 +46,8 @@ def test_the_guard_complains(tree):
 
 def wheel_complaints(root, scratch):
     """Files of the tree that a wheel built from a copy of it lacks, and the reverse."""
-    keep = ("pyproject.toml", "README.md", "LICENSE", *FOLDERS)
-    for name in keep:
-        if (root / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(root / name, scratch / name, ignore=ignored)
-        elif (root / name).exists():
-            shutil.copy(root / name, scratch / name)
-    (scratch / "README.md").touch()
-    run = subprocess.run([sys.executable, "-c", BUILD], cwd=scratch, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    (wheel,) = (scratch / "dist").glob("*.whl")
-    built = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    names = zipfile.ZipFile(built_wheel(root, scratch)).namelist()
+    built = {name for name in names if name.endswith(".py")}
     expected = set()
     for name, path in modules(root).items():
         inside = name.replace(".", "/")

@@ -208,7 +208,7 @@ class GP:
     def _model(self, columns: Columns) -> Model:
         recipe = RECIPES[self.recipe]
         if self.kernel in NAMED:
-            spec = NAMED[str(self.kernel)]()
+            spec: Kernel = NAMED[str(self.kernel)]()
         elif self.kernel == "custom":
             spec = self.custom
         else:

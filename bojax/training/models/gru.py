@@ -38,6 +38,7 @@ class GRU(linen.Module):
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         h = (x if x.ndim == 3 else x[..., None]).astype(jnp.float32)
-        h = linen.RNN(linen.GRUCell(self.width), name="rnn")(h)[:, -1]
-        h = Dropout(self.dropout)(h, train=train)
+        states = linen.RNN(linen.GRUCell(self.width), name="rnn")(h)
+        assert not isinstance(states, tuple)  # they would come with the carry if it were asked for
+        h = Dropout(self.dropout)(states[:, -1], train=train)
         return linen.Dense(self.outputs, name="output")(h)

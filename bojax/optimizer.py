@@ -535,10 +535,14 @@ class Optimizer:
                 raise TrialError(_WRONG_STATUS.format(status)) from None
         if status not in (None, Status.DONE, Status.FAILED, Status.STALE):
             raise TrialError(_WRONG_STATUS.format(status))
+        if status == Status.DONE and value is None:
+            raise TrialError("status: 'done' needs a value, got none; give it, or 'failed'.")
         if status in (None, Status.DONE):
             status = Status.DONE if finite else Status.FAILED
         variance = self._objectives.variance(variance)
         cost = None if cost is None else number("cost", cost)
+        if cost is not None and not 0.0 <= cost < math.inf:
+            raise TrialError(f"cost: expected a number of at least 0, got {cost!r}.")
         if isinstance(which, Mapping):
             trial, row = None, self.space.encode(which)
         else:
@@ -726,7 +730,11 @@ def maximize(
         >>> result.best().config
         {'x': 3}
     """
-    settings.setdefault("direction", "maximize")
+    if settings.setdefault("direction", "maximize") != "maximize":
+        raise ConfigError(
+            f"maximize: says the direction itself, got direction={settings['direction']!r}; leave "
+            "it out, or take minimize, which takes any."
+        )
     return minimize(function, space, evaluations=evaluations, batch=batch, **settings)
 
 

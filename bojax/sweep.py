@@ -9,6 +9,7 @@ import platform
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ import numpy as np
 
 from bojax.configuration import cores
 from bojax.coordinate import METHODS, Coordinator, Event, Method
-from bojax.errors import ConfigError, DataError, StoreError
+from bojax.errors import ConfigError, DataError, StoreError, TaskError
 from bojax.history import Job, Report, Run, Trial
 from bojax.schedulers import by_name as scheduler_by_name
 from bojax.space import Space
@@ -38,6 +39,7 @@ from bojax.training import (
     TestScore,
 )
 from bojax.training.budgets import FRESH, SIZES
+from bojax.training.data import fingerprint
 from bojax.training.energy import EnergyMeter, joules
 from bojax.training.executors import executor_of
 from bojax.training.hyper import Schema
@@ -48,6 +50,7 @@ from bojax.training.replicated import check_replicas
 from bojax.training.resampling import check_largest
 
 DEFAULT_RUN = "main"
+WITHOUT = ("data", "task")  # settings that runs of an earlier time were stored without
 MAX_BUDGET = 27  # as of the schedulers: with eta = 3, three rungs above the first
 
 
@@ -61,9 +64,9 @@ class Sweep:
             holds.
         metric: which of the task's metrics to optimise, measured on the validation part.
         direction: "minimize" or "maximize" it.
-        strategy: what suggests configurations: "gp", "random", "sobol" or a strategy.
+        strategy: what suggests configurations: "random", "sobol", ... or a strategy. None is "gp".
         scheduler: how budget is given out: a name of `bojax.schedulers.METHODS`, or a mapping
-            with its own settings, `{"name": "asha", "slots": 16}`.
+            with its own settings, `{"name": "asha", "slots": 16}`. None is "successive_halving".
         method: what replaces both: "bohb", "dehb", "gp_hyperband", "freeze_thaw", or one of
             `bojax.coordinate` with settings of its own, whose budgets are the sweep's then.
         max_budget: what the survivors are trained for; the horizon of schedules. By default 27,
@@ -119,8 +122,8 @@ class Sweep:
         data: ArrayData | GrainData,
         metric: str = "loss",
         direction: str = "minimize",
-        strategy: Any = "gp",
-        scheduler: str | Mapping[str, Any] = "successive_halving",
+        strategy: Any = None,
+        scheduler: str | Mapping[str, Any] | None = None,
         method: str | Method | None = None,
         max_budget: int | None = None,
         min_budget: int = 1,
@@ -143,6 +146,11 @@ class Sweep:
         self.task, self.space = task, space
         self.data: Any = data
         self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
+        self._check_metric()
+        if method is not None:
+            _check_alone(method, strategy=strategy, scheduler=scheduler, max_budget=max_budget)
+        strategy = "gp" if strategy is None else strategy
+        scheduler = "successive_halving" if scheduler is None else scheduler
         if max_budget is None:
             max_budget = seeds * len(data.folds) if unit == "replicas" else MAX_BUDGET
         if method is not None:
@@ -167,6 +175,19 @@ class Sweep:
         self.callbacks = tuple(callbacks)
         told = self._scheduler(1)  # raises, naming the setting
         self._check_suits(told)
+
+    def _check_metric(self) -> None:
+        """The task reports what is to be optimised.
+
+        Raises:
+            TaskError: it does not.
+        """
+        known = [*(name for name, _ in self.task.metrics), "train_loss"]
+        if self.metric not in known:
+            raise TaskError(
+                f"metric {self.metric!r}: the task reports no such metric; a sweep optimises one "
+                f"of {', '.join(known)}."
+            )
 
     def _check_suits(self, scheduler: Any) -> None:
         """The scheduler makes sense of what budgets count.
@@ -484,6 +505,12 @@ class Sweep:
             "seeds": self.seeds,
             "folds": len(self.data.folds),
             "block": getattr(self.data, "block", None),
+            "data": fingerprint(self.data),
+            "task": {
+                "batch_size": self.task.batch_size,
+                "static": list(self.task.static),
+                "metrics": [name for name, _ in self.task.metrics],
+            },
             "unit": self.budget.unit,
             "passes": self.budget.passes,
             **({} if self.measurements is None else {"measured": self._chosen()}),
@@ -517,8 +544,9 @@ class Sweep:
             return
         if not resume:
             raise StoreError(
-                f"{self.store}: has run {self.run_id!r} already; resume it (Sweep.resume, or "
-                "--resume on the command line), or give another store."
+                f"{self.store}: has run {self.run_id!r} already; go on with it "
+                "(sweep.continue_run, Sweep.resume, or --resume on the command line), or give "
+                "another store or run=."
             )
         stored = known[self.run_id]
         mine = {**settings, "seed": self.seed, "space": self.space.to_json()}
@@ -529,6 +557,13 @@ class Sweep:
             self._as_measured(**theirs["measured"])
             mine.pop("measured", None)
         for name, value in mine.items():
+            if name in WITHOUT and name not in theirs:
+                continue
+            if name == "data" and value != theirs[name]:
+                raise ConfigError(
+                    f"{self.store}: run {self.run_id!r} was trained on other data: examples, "
+                    "labels, split or normalize differ; give the same, or another store."
+                )
             if _jsonable(value) != _jsonable(theirs.get(name)):
                 raise ConfigError(
                     f"{self.store}: run {self.run_id!r} was stored with {name}="
@@ -642,6 +677,23 @@ class Result:
     energy: float | None = None
     energy_parts: Mapping[str, float] = field(default_factory=dict)
     _touch: Any = None
+
+    def __str__(self) -> str:
+        """What was found and spent, in a few lines."""
+        counts = Counter(trial.status.name.lower() for trial in self.trials)
+        told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+        lines = ["no trial was finished"]
+        if self.best is not None:
+            value = f"{self.metric} {self.best.value:.4g}, {self.direction}d"
+            lines = [f"best: trial {self.best.id}, {value}: {self.best.config}"]
+        lines.append(f"{len(self.trials)} trials: {told}")
+        lines.append(
+            f"{self.spent:g} {self.unit} in {self.seconds:.1f} s: {self.ask_seconds:.1f} asking, "
+            f"{self.compile_seconds:.1f} compiling, {self.train_seconds:.1f} training"
+        )
+        return "\n".join(lines)
+
+    __repr__ = __str__  # not every report and program, which the generated one would show
 
     def test(self) -> TestScore:
         """Every metric of the best trial's model on the test part. Once.
@@ -845,6 +897,23 @@ def _method(method: str | Method, **settings: Any) -> Method:
         )
     takes = inspect.signature(METHODS[method]).parameters  # not all of them have rungs, so an eta
     return METHODS[method](**{k: v for k, v in settings.items() if k in takes})
+
+
+def _check_alone(method: str | Method, **given: Any) -> None:
+    """Nothing is given beside a method that the method settles.
+
+    Raises:
+        ConfigError: something is.
+    """
+    name = method if isinstance(method, str) else method.name
+    if not isinstance(method, Method) or given["max_budget"] == method.scheduler["max_budget"]:
+        given.pop("max_budget")
+    for setting, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"{setting}: method {name!r} has its own, got {value!r} beside it; leave it out, "
+                f"or give it to bojax.coordinate.{name}(...) where it takes one."
+            )
 
 
 def _scheduler_settings(name: str | Mapping[str, Any], **settings: Any) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_who_takes_one_objective_says_who_takes_several(name):
         strategy = bojax.strategies.grid(points=4) if name == "grid" else name
         assert optimizer(strategy).direction == BOTH
         return
-    with pytest.raises(ValueError, match=r"one objective .*got 2 and 0; take one of nsga2, random"):
+    with pytest.raises(ValueError, match="takes one objective, got 2; give one of nsga2, random"):
         optimizer(name)
 
 

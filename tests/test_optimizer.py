@@ -70,6 +70,20 @@ def name(request):
 # ------------------------------------------------------------------------ what is suggested
 
 
+def test_done_needs_a_value_a_cost_is_a_number_and_maximize_maximizes():
+    opt = bojax.Optimizer({"x": bojax.Float(0, 1)}, strategy="random")
+    trial = opt.ask()
+    with pytest.raises(bojax.errors.TrialError, match="'done' needs a value"):
+        opt.tell(trial, status="done")
+    for cost in (math.nan, -1.0):
+        with pytest.raises(bojax.errors.TrialError, match="cost: expected a number"):
+            opt.tell(trial, 1.0, cost=cost)
+    opt.tell(trial, 1.0, status="done", cost=0.0)
+    assert opt.trials[0].value == 1.0
+    with pytest.raises(bojax.errors.ConfigError, match="maximize: says the direction itself"):
+        bojax.maximize(lambda c: c["x"], opt.space, evaluations=1, direction="minimize")
+
+
 def test_suggestions_are_plain_configurations_of_the_space(name):
     opt = run(name, 9)
     assert [trial.id for trial in opt.trials] == list(range(9))

@@ -8,7 +8,7 @@ from bojax.coordinate._freeze_thaw import freeze_thaw
 from bojax.coordinate._gp_hyperband import gp_hyperband
 from bojax.coordinate._methods import Method
 from bojax.coordinate.coordinator import Coordinator
-from bojax.coordinate.events import Event
+from bojax.coordinate.events import Event, progress
 
 METHODS: dict[str, Callable[..., Method]] = {
     "bohb": bohb,
@@ -19,4 +19,5 @@ METHODS: dict[str, Callable[..., Method]] = {
 
 __all__ = [
     "METHODS", "Coordinator", "Event", "Method", "bohb", "dehb", "freeze_thaw", "gp_hyperband",
+    "progress",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,3 +30,39 @@ class Event:
 
 
 Callback = Callable[[Event], None]
+
+
+def progress(say: Callable[[str], Any] = print) -> Callback:
+    """A callback that says a line a rung: what trained, how much is done, the time left, the best.
+
+    Args:
+        say: what is done with a line.
+
+    Example:
+        >>> from bojax.coordinate import Event, progress
+        >>> watch = progress()
+        >>> watch(Event("planned", "main"))
+        >>> rung = {"members": 9, "budget": 3.0, "spent": 27.0, "total": 27.0, "best": None}
+        >>> watch(Event("rung", "main", rung))
+        9 trials to 3: 100 % done, 0 s left
+    """
+    begun = {"at": time.monotonic(), "spent": None}
+
+    def watch(event: Event) -> None:
+        if event.kind == "planned":
+            begun.update(at=time.monotonic(), spent=None)
+        if event.kind == "resumed":  # what was trained before took none of this run's time
+            begun["spent"] = event.data["spent"]
+        if event.kind != "rung":
+            return
+        spent, total, best = (event.data[name] for name in ("spent", "total", "best"))
+        own = spent - (begun["spent"] or 0.0)
+        left = (time.monotonic() - begun["at"]) * max(total - spent, 0.0) / max(own, 1e-9)
+        share = 100.0 * spent / total if total else 100.0
+        line = (
+            f"{event.data['members']} trials to {event.data['budget']:g}: {min(share, 100):.0f} % "
+        )
+        line += f"done, {left:.0f} s left"
+        say(line if best is None else f"{line}, best {best.value:.4g} (trial {best.id})")
+
+    return watch

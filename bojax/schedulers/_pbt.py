@@ -300,12 +300,15 @@ def population_settings(
     if interval > max_budget:
         raise SchedulerError(
             f"interval must not exceed max_budget, got interval={interval}, "
-            f"max_budget={max_budget}; swap them."
+            f"max_budget={max_budget}; lower it, or raise max_budget."
         )
     if not _is_number(quantile) or not 0 < quantile <= 0.5:
         raise SchedulerError(f"quantile must lie in (0, 0.5], got {quantile!r}.")
-    if isinstance(perturb, str):
-        raise SchedulerError(f"perturb must be a list of names, got {perturb!r}.")
+    if isinstance(perturb, str) or not isinstance(perturb, Sequence | None):
+        raise SchedulerError(
+            f"perturb must be a list of names of parameters, got {perturb!r}; by how much they "
+            "change is factors."
+        )
     return {
         "max_budget": max_budget,
         "interval": interval,

@@ -39,7 +39,7 @@ def budget_range(min_budget: Any, max_budget: Any) -> tuple[int, int]:
     if min_budget > max_budget:
         raise SchedulerError(
             f"min_budget must not exceed max_budget, got min_budget={min_budget}, "
-            f"max_budget={max_budget}; swap them."
+            f"max_budget={max_budget}; lower it, or raise max_budget."
         )
     return min_budget, max_budget
 

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bojax.errors import ConfigError
 from bojax.history import TAGS, History, Status
 from bojax.space import table as tables
 from bojax.space.table import SpaceTable
@@ -108,13 +109,17 @@ def refuse_several(name: str, sizes: Sizes) -> None:
     """One objective, no black-box constraints.
 
     Raises:
-        ValueError: there are others.
+        ConfigError: there are others.
     """
-    if sizes.objectives != 1 or sizes.constraints:
-        raise ValueError(
-            f"{name}: one objective and no black-box constraints are supported, got "
-            f"{sizes.objectives} and {sizes.constraints}; take one of {', '.join(SEVERAL)}, or "
-            "weigh them into one value."
+    if sizes.objectives != 1:
+        raise ConfigError(
+            f"strategy: {name!r} takes one objective, got {sizes.objectives}; give one of "
+            f"{', '.join(SEVERAL)}, or weigh them into one value."
+        )
+    if sizes.constraints:
+        raise ConfigError(
+            f"strategy: {name!r} takes no black-box constraints, got {sizes.constraints}; put what "
+            "is broken into the value."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,35 @@ import numpy as np
 
 from bojax.errors import DataError, TestDataTouched
 from bojax.training.splits import CrossValidation, Holdout, Part, final_part
+
+MOST_BYTES = 2**26  # of an array that are looked at, rows spread evenly over it
+
+
+def fingerprint(data: Any) -> str:
+    """What tells data apart from other data: examples, labels, split and whether normalised.
+
+    Args:
+        data: an :class:`ArrayData` or :class:`bojax.training.GrainData`, of which the training
+            part is known by its numbers alone.
+
+    Example:
+        >>> import bojax, numpy as np
+        >>> from bojax.training.data import fingerprint
+        >>> x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+        >>> same, other = bojax.ArrayData(x, y), bojax.ArrayData(x + 1, y)
+        >>> fingerprint(bojax.ArrayData(x, y)) == fingerprint(same) != fingerprint(other)
+        True
+    """
+    seen = hashlib.blake2b(digest_size=16)
+    raw = getattr(data, "_raw", data.x)
+    indices = (part for fold in data.folds for part in fold)
+    for array in (raw, data.y, data.test._x, data.test._y, *indices):
+        array = np.asarray(array)
+        seen.update(f"{array.shape} {array.dtype}".encode())
+        step = 1 + array.nbytes // MOST_BYTES
+        seen.update(np.ascontiguousarray(array[::step]).tobytes())
+    seen.update(str(getattr(data, "normalize", False)).encode())
+    return seen.hexdigest()
 
 
 class TestSplit:

@@ -168,7 +168,7 @@ def test_the_budget_is_that_of_halving_or_what_is_asked_for():
         ({"basket": 0}, "basket must be"),
         ({"mean_budget": 0.5}, "mean_budget must be a number of at least min_budget=1"),
         ({"mean_budget": float("nan")}, "mean_budget must"),
-        ({"min_budget": 28}, "swap them"),
+        ({"min_budget": 28}, "lower it, or raise max_budget"),
     ],
 )
 def test_bad_settings_are_named(settings, words):

@@ -141,6 +141,7 @@ def test_a_lost_job_is_given_out_again():
         ({"factors": (1.2,)}, "factors must be two numbers"),
         ({"factors": (1.2, 0.0)}, "factors must be two numbers"),
         ({"perturb": "lr"}, "perturb must be a list of names"),
+        ({"perturb": -1}, "perturb must be a list of names"),
         ({"trials": 0}, "trials must be an integer of at least 1"),
     ],
 )

@@ -31,7 +31,9 @@ def small():
     """`small(**settings)` is a Sweep of the small task."""
 
     def make(**settings):
-        options = {"data": make_data(), "strategy": "random", "max_budget": 9, "bracket": 9}
+        options = {"data": make_data(), "bracket": 9}
+        if "method" not in settings:
+            options |= {"strategy": "random", "max_budget": 9}
         return bojax.Sweep(TASK, SPACE, **(options | settings))
 
     return make

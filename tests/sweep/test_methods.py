@@ -4,6 +4,7 @@ import pytest
 
 import bojax
 from bojax.coordinate import METHODS, bohb, dehb, freeze_thaw, gp_hyperband
+from bojax.errors import ConfigError
 from bojax.strategies import DEHB, GPStrategy, KernelDensity
 from tests.sweep.conftest import TASK, make_data
 
@@ -131,3 +132,17 @@ def test_bad_settings_of_bohb_are_named(settings, words):
 def test_an_unknown_method_is_named(small):
     with pytest.raises(bojax.ConfigError, match="expected one of " + ", ".join(METHODS)):
         small(method="bohbb")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"method": "bohb", "scheduler": "racing"}, "scheduler: method 'bohb' has its own"),
+        ({"method": "bohb", "strategy": "gp"}, "strategy: method 'bohb' has its own, got 'gp'"),
+        ({"method": bohb(max_budget=9), "max_budget": 3}, "max_budget: method 'bohb' has its own"),
+    ],
+)
+def test_what_a_method_settles_is_not_given_beside_it(small, settings, words):
+    with pytest.raises(ConfigError, match=words):
+        small(**settings)
+    assert small(method=bohb(max_budget=9), max_budget=9).max_budget == 9

@@ -1,5 +1,6 @@
 """Sweeps end to end: rungs, resuming, stores, the test part, and what is refused."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -188,7 +189,7 @@ def test_resuming_a_finished_run_trains_nothing(small, table, tmp_path):
 def test_a_run_is_not_overwritten(small, tmp_path):
     store = tmp_path / "a.db"
     small(store=store).run(trials=3)
-    with pytest.raises(bojax.StoreError, match="has run 'main' already; resume it"):
+    with pytest.raises(bojax.StoreError, match="has run 'main' already; go on with it"):
         small(store=store).run(trials=3)
 
 
@@ -199,6 +200,51 @@ def test_another_sweep_is_not_resumed_into_a_run(small, tmp_path):
         small(store=store, seed=1).continue_run(trials=3)
     with pytest.raises(bojax.ConfigError, match="trials=3, now it is 6"):
         small(store=store).continue_run(trials=6)
+
+
+def test_other_data_or_another_task_is_not_resumed_into_a_run(small, tmp_path):
+    store = tmp_path / "a.db"
+    result = small(store=store).run(9)
+    other = make_data()
+    other._raw[0, 0] += 1.0
+    fewer = bojax.ArrayData(*other_arrays(), split=bojax.Holdout(0.25, 0.2))
+    for data in (make_data(seed=1), other, fewer):
+        with pytest.raises(bojax.errors.ConfigError, match="was trained on other data"):
+            bojax.Sweep.resume(store, TASK, data=data)
+    with pytest.raises(bojax.errors.ConfigError, match="stored with task="):
+        bojax.Sweep.resume(store, dataclasses.replace(TASK, batch_size=16), data=make_data())
+    again = bojax.Sweep.resume(store, TASK, data=make_data())
+    assert again.best.id == result.best.id
+
+
+def other_arrays():
+    """The arrays of `make_data`, for another split."""
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    return x, np.argmax(x[:, :3], axis=1)
+
+
+def test_a_run_stored_before_data_had_a_fingerprint_goes_on(small, tmp_path):
+    sweep = small(store=tmp_path / "a.db")
+    settings = sweep._settings
+    sweep._settings = lambda n: {k: v for k, v in settings(n).items() if k not in ("data", "task")}
+    best = sweep.run(9).best
+    assert bojax.Sweep.resume(tmp_path / "a.db", TASK, data=make_data()).best.id == best.id
+
+
+def test_progress_says_a_line_a_rung_and_ends_with_all_done(small):
+    said = []
+    result = small(callbacks=[bojax.coordinate.progress(said.append)]).run(9)
+    assert len(said) == len(small().plan(9).rows)
+    assert said[0].startswith("9 trials to 1: ") and "s left, best" in said[0]
+    assert f"100 % done, 0 s left, best {result.best.value:.4g}" in said[-1]
+
+
+def test_a_result_is_told_in_a_few_lines(small):
+    result = small().run(9)
+    text = str(result)
+    assert repr(result) == text and len(text.splitlines()) == 3
+    assert f"best: trial {result.best.id}, loss {result.best.value:.4g}" in text
+    assert "9 trials: " in text and f"{result.spent:g} epochs" in text
 
 
 def test_a_store_in_use_is_refused_before_anything_is_trained(small, tmp_path):
@@ -244,7 +290,7 @@ def test_settings_that_make_no_sense_are_refused_at_once(small, settings, error,
 
 def test_an_unknown_metric_is_named(small):
     with pytest.raises(bojax.TaskError, match="metric 'f1': the task reports no such metric"):
-        small(metric="f1").run(trials=3)
+        small(metric="f1")  # before anything is trained or stored
 
 
 def test_a_parameter_that_the_task_never_reads_is_named_before_compiling(count_compiles):

@@ -46,17 +46,17 @@ def progress(say: Callable[[str], Any] = print) -> Callback:
         >>> watch(Event("rung", "main", rung))
         9 trials to 3: 100 % done, 0 s left
     """
-    begun = {"at": time.monotonic(), "spent": None}
+    begun = {"at": time.monotonic(), "spent": 0.0}
 
     def watch(event: Event) -> None:
         if event.kind == "planned":
-            begun.update(at=time.monotonic(), spent=None)
+            begun.update(at=time.monotonic(), spent=0.0)
         if event.kind == "resumed":  # what was trained before took none of this run's time
             begun["spent"] = event.data["spent"]
         if event.kind != "rung":
             return
         spent, total, best = (event.data[name] for name in ("spent", "total", "best"))
-        own = spent - (begun["spent"] or 0.0)
+        own = spent - begun["spent"]
         left = (time.monotonic() - begun["at"]) * max(total - spent, 0.0) / max(own, 1e-9)
         share = 100.0 * spent / total if total else 100.0
         line = (

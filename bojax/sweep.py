@@ -147,6 +147,7 @@ class Sweep:
         self.data: Any = data
         self.metric, self.direction, self.seed, self.run_id = metric, direction, seed, run
         self._check_metric()
+        self._method = method if method is None or isinstance(method, str) else method.name
         if method is not None:
             _check_alone(method, strategy=strategy, scheduler=scheduler, max_budget=max_budget)
         strategy = "gp" if strategy is None else strategy
@@ -196,20 +197,21 @@ class Sweep:
             ConfigError: it does not.
         """
         unit, name = self.budget.unit, self.scheduler_settings["name"]
+        chosen = "scheduler" if self._method is None else f"method {self._method!r}"
         counts = getattr(scheduler, "unit", unit)
         if counts != unit:
             raise ConfigError(
-                f"scheduler: {name!r} compares {counts}, folds and seeds, got unit={unit!r}; give "
+                f"{chosen}: {name!r} compares {counts}, folds and seeds, got unit={unit!r}; give "
                 f"unit={counts!r}, and passes= for the epochs that each is trained for."
             )
         if unit in FRESH and getattr(scheduler, "any_budget", False):
             raise ConfigError(
-                f"scheduler: {name!r} compares values of all budgets, and with unit={unit!r} those "
+                f"{chosen}: {name!r} compares values of all budgets, and with unit={unit!r} those "
                 "are of other data; use successive_halving."
             )
         if unit in FRESH and hasattr(scheduler, "explore"):
             raise ConfigError(
-                f"scheduler: {name!r} lets trials go on from others, and with unit={unit!r} every "
+                f"{chosen}: {name!r} lets trials go on from others, and with unit={unit!r} every "
                 "rung starts from scratch; use successive_halving."
             )
 

@@ -146,3 +146,10 @@ def test_what_a_method_settles_is_not_given_beside_it(small, settings, words):
     with pytest.raises(ConfigError, match=words):
         small(**settings)
     assert small(method=bohb(max_budget=9), max_budget=9).max_budget == 9
+
+
+def test_a_method_that_does_not_suit_the_unit_is_named_as_it_was_given(small):
+    x = make_data()._raw
+    folded = bojax.ArrayData(x, x[:, 0] > 0, split=bojax.CrossValidation(3))
+    with pytest.raises(ConfigError, match=r"^method 'freeze_thaw': .*values of all budgets"):
+        small(method="freeze_thaw", unit="replicas", data=folded)

@@ -468,5 +468,5 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
 def test_a_mean_of_another_length_and_several_objectives_are_refused():
     with pytest.raises(ValueError, match="mean must be one number or 5, one a parameter, got 2"):
         cmaes(mean=(0.5, 0.5)).init(REALS.table, Sizes())
-    with pytest.raises(ValueError, match=r"cmaes: one objective.*got 2 and 0"):
+    with pytest.raises(ValueError, match="'cmaes' takes one objective, got 2"):
         cmaes().init(REALS.table, Sizes(objectives=2))

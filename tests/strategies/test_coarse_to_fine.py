@@ -261,7 +261,7 @@ def test_a_pool_and_several_objectives_are_refused():
     pool = bojax.Space({"x": bojax.Float(0, 1)}, members=[{"x": 0.1}, {"x": 0.2}])
     with pytest.raises(ValueError, match="a pool of configurations has no ranges"):
         coarse_to_fine().init(pool.table, Sizes())
-    with pytest.raises(ValueError, match="one objective"):
+    with pytest.raises(ValueError, match="takes one objective"):
         coarse_to_fine().init(SPACE.table, Sizes(objectives=2))
 
 

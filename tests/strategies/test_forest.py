@@ -205,7 +205,7 @@ def test_bad_settings_are_named(settings, message):
 
 
 def test_several_objectives_are_refused_and_it_is_saved_by_name():
-    with pytest.raises(ValueError, match="forest: one objective"):
+    with pytest.raises(ValueError, match="'forest' takes one objective"):
         forest().init(SPACE.table, Sizes(objectives=2))
     made = forest(trees=3, refit=1, log=False)
     description = bojax.strategies.to_description(made)

@@ -215,5 +215,5 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
 
 
 def test_more_than_one_objective_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"gp: one objective.*got 2 and 0"):
+    with pytest.raises(ValueError, match="'gp' takes one objective, got 2"):
         QUICK.init(SPACE.table, Sizes(objectives=2))

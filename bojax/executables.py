@@ -20,6 +20,7 @@ others can write to is not used.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import hashlib
@@ -30,7 +31,7 @@ import platform
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -154,20 +155,31 @@ class Kept:
                 )
             except Exception:  # written by a process that died, or for another machine
                 file.unlink(missing_ok=True)
-        # What JAX's cache gives back is serialised without its kernels, so it is not asked.
-        config: Any = jax.config
-        before = config.jax_enable_compilation_cache
-        jax.config.update("jax_enable_compilation_cache", False)
-        try:
+        with _jaxs_cache_off():
             compiled = self._jitted.lower(*arguments, **named).compile()
-        finally:
-            jax.config.update("jax_enable_compilation_cache", before)
         try:
             text = pickle.dumps(serialization.serialize(compiled))
         except Exception:  # a backend that cannot
             return compiled
         _write(file, text)
         return compiled
+
+
+@contextlib.contextmanager
+def _jaxs_cache_off() -> Iterator[None]:
+    """What JAX's cache gives back is serialised without its kernels, so it is not asked."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    config: Any = jax.config
+    before = config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # it looks at that setting once, when it first compiles
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -140,8 +140,12 @@ def test_a_fresh_process_finds_its_lapack(cache):
         assert len(list(cache.iterdir())) == 1
 
 
-def test_a_program_that_jaxs_cache_has_is_kept_whole(cache):
-    """JAX's cache holds it, the folder does not: after an upgrade of this package, say."""
+@pytest.mark.parametrize("before", ["", "jax.jit(lambda x: x + 1)(1.0)"])
+def test_a_program_that_jaxs_cache_has_is_kept_whole(cache, before):
+    """JAX's cache holds it, the folder does not: after an upgrade of this package, say.
+
+    Whether JAX asks its cache it decides once, when it first compiles.
+    """
     code = (
         "import sys, jax, numpy as np\n"
         "from bojax import configuration\n"
@@ -149,11 +153,16 @@ def test_a_program_that_jaxs_cache_has_is_kept_whole(cache):
         "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
         "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)\n"
         "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
+        f"{before}\n"
         "program = configuration.jit(linalg.inverse_transposed)\n"
         "if sys.argv[2] == 'jax': program.outermost(np.eye(60))\n"
         "else: print(program(np.eye(60))[0, 0])\n"
     )
-    for who in ("jax", "bojax", "bojax"):
+    for who in ("jax", "bojax", "gone", "bojax", "bojax"):
+        if who == "gone":
+            for file in cache.iterdir():
+                file.unlink()
+            continue
         command = [sys.executable, "-c", code, str(cache.parent), who]
         told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "1.0"
